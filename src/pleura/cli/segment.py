@@ -1,0 +1,148 @@
+"""`pleura segment`: one scan in, one mask out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from pleura.cli.run import print_json
+from pleura.errors import EXIT_OK, EXIT_STRICT, UnreadableError, UsageError
+
+
+def segment(
+    scan: Path,
+    /,
+    *,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    series: str | None = None,
+    threads: int = 0,
+    model: str = "lungs",
+    engine: str = "auto",
+    precision: str = "auto",
+    picture: Path | None = None,
+    airways: bool = False,
+    merge: bool = False,
+    json: bool = False,
+    strict: bool = False,
+) -> int:
+    """Segment a chest CT: one scan in, one mask out.
+
+    Labels in the mask: 1 right lung, 2 left lung (the patient's sides). For research, not a
+    medical device.
+
+    Parameters
+    ----------
+    scan
+        DICOM folder, DICOM file, zip of DICOM, .nii(.gz), .nrrd, .mha or .mhd.
+    output
+        Mask to write: .nii.gz, .nii, .nrrd, .mha or .mhd. Default: <scan>_lungs.nii.gz here.
+    series
+        DICOM series to use, by UID or number. Default: the best axial chest series.
+    threads
+        Threads of inference; 0 takes all cores.
+    model
+        A bundled model's name or a model folder.
+    engine
+        auto or onnxruntime.
+    precision
+        auto or fp32.
+    picture
+        Also write an overlay picture (PNG).
+    airways
+        Also label trachea and main bronchi (3).
+    merge
+        One label 1 for both lungs.
+    json
+        Print the result as one JSON object.
+    strict
+        Exit with 3 when the verdict is fail.
+    """
+    from pleura.segmenter import Segmenter, SegmentOptions, with_output
+    from pleura.write import check_output, check_place, write_mask
+
+    if not scan.exists():
+        raise UnreadableError(f"{scan} does not exist; check the path.")
+    output = output or Path(f"{base_name(scan)}_lungs.nii.gz")
+    check_output(output, scan)
+    if picture is not None:
+        if picture.suffix.lower() != ".png":
+            raise UsageError(f"{picture} must end with .png.")
+        check_place(picture, scan)
+    segmenter = Segmenter(model, threads=threads, engine=engine, precision=precision)
+    options = SegmentOptions(series=series, airways=airways, merge=merge)
+    with SliceProgress(quiet=json) as progress:
+        result = segmenter.segment(scan, options, progress.update)
+    began = time.perf_counter()
+    write_mask(result.mask, output)
+    if picture is not None:
+        from pleura.report.picture import write_picture
+
+        write_picture(result.volume, result.mask, picture)
+    result = with_output(result, output, time.perf_counter() - began)
+    if json:
+        print_json(result.record)
+    else:
+        print(summary(result.record, picture))
+    failed = result.quality.verdict == "fail"
+    return EXIT_STRICT if strict and failed else EXIT_OK
+
+
+def base_name(scan: Path) -> str:
+    """The scan's name without the suffix of its format; a folder's own name."""
+    name = scan.resolve().name if scan.is_dir() else scan.name
+    suffixes = (
+        ".nii.gz",
+        ".nii",
+        ".nrrd",
+        ".nhdr",
+        ".mha",
+        ".mhd",
+        ".dcm",
+        ".zip",
+        ".tif",
+        ".tiff",
+    )
+    for suffix in suffixes:
+        if name.lower().endswith(suffix) and not scan.is_dir():
+            return name[: -len(suffix)]
+    return name
+
+
+def summary(record: Mapping[str, Any], picture: Path | None) -> str:
+    """The result in a few lines for people."""
+    volumes, quality, timings = record["volumes_ml"], record["quality"], record["timings_s"]
+    lines = [f"{name.capitalize():<8} {ml:9.1f} ml" for name, ml in volumes.items()]
+    lines.append(f"Verdict  {quality['verdict']}")
+    lines += [f"  {finding['severity']}: {finding['message']}" for finding in quality["findings"]]
+    lines.append(f"Mask     {record['output']}")
+    if picture is not None:
+        lines.append(f"Picture  {picture}")
+    lines.append(f"Time     {timings['total']:.1f} s")
+    return "\n".join(lines)
+
+
+class SliceProgress:
+    """A progress bar over slices on standard error, shown on a terminal only."""
+
+    def __init__(self, quiet: bool) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        shown = sys.stderr.isatty() and not quiet
+        self._bar = Progress(console=Console(stderr=True), transient=True, disable=not shown)
+        self._task = self._bar.add_task("Segmenting", total=None)
+
+    def __enter__(self) -> SliceProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def update(self, done: int, slices: int) -> None:
+        self._bar.update(self._task, completed=done, total=slices)

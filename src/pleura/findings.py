@@ -1,0 +1,30 @@
+"""Findings: what pleura noticed about a scan or a result, in words and codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["note", "warn", "fail"]
+Verdict = Literal["pass", "warn", "fail"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One observation: a stable `code`, how much it matters, and one sentence for people."""
+
+    code: str
+    severity: Severity
+    message: str
+
+    def to_dict(self) -> dict[str, str]:
+        return {"code": self.code, "severity": self.severity, "message": self.message}
+
+
+def verdict_of(findings: Iterable[Finding]) -> Verdict:
+    """The worst severity decides: any `fail` -> fail, any `warn` -> warn, else pass."""
+    severities = {finding.severity for finding in findings}
+    if "fail" in severities:
+        return "fail"
+    return "warn" if "warn" in severities else "pass"

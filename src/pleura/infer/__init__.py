@@ -1,0 +1,1 @@
+"""Inference: a model folder and an engine that turns batches into probabilities."""

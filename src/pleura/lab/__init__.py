@@ -1,0 +1,1 @@
+"""The laboratory: data, training, evaluation, export. Only here may torch be imported."""

@@ -1,0 +1,73 @@
+"""Checkpoints without pickles: tensors in safetensors, everything else in JSON beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from pleura.errors import UsageError
+
+
+def save(
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer | None, state: dict[str, Any]
+) -> None:
+    """Write `path` (.safetensors) and `path` with suffix .json; both appear whole or not at all."""
+    tensors = {f"network.{name}": t for name, t in network.state_dict().items()}
+    if optimizer is not None:
+        for index, values in optimizer.state_dict()["state"].items():
+            for name, value in values.items():
+                tensors[f"optimizer.{index}.{name}"] = value
+    tensors = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    partial = path.with_suffix(".partial")
+    # The state travels inside, so that tensors and counters can never be of two moments.
+    save_file(tensors, partial, metadata={"state": json.dumps(state)})
+    os.replace(partial, path)
+    path.with_suffix(".json").write_text(json.dumps(state, indent=1), encoding="utf-8")
+
+
+def load(
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer | None = None
+) -> dict[str, Any]:
+    """Fill network (and optimizer) from a checkpoint; returns the state that was saved.
+
+    Raises:
+        UsageError: missing, damaged, or of another network.
+    """
+    try:
+        tensors = load_file(path)
+        network.load_state_dict(_with_prefix(tensors, "network."))
+        if optimizer is not None:
+            fill_optimizer(optimizer, _with_prefix(tensors, "optimizer."))
+        return read_state(path)
+    except Exception as error:  # safetensors and torch have errors of their own
+        raise UsageError(
+            f"{path} is no checkpoint of this network ({str(error).splitlines()[0]})."
+        ) from error
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The JSON part of a checkpoint, without loading tensors."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        state: dict[str, Any] = json.loads(file.metadata()["state"])
+    return state
+
+
+def fill_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put tensors named `<parameter number>.<name>` back as the optimizer's state."""
+    data = optimizer.state_dict()
+    for name, tensor in tensors.items():
+        index, key = name.split(".", 1)
+        data["state"].setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict(data)
+
+
+def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}

@@ -1,0 +1,147 @@
+"""Label files -> integer arrays on their grid, and the name of the scan they belong to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pleura.errors import GeometryError, PleuraError, UnreadableError, UsageError
+from pleura.volume import Geometry
+
+IntArray = npt.NDArray[np.integer[Any]]
+
+NIFTI_SUFFIXES = (".nii.gz", ".nii")
+ITK_SUFFIXES = (".nrrd", ".mha", ".mhd")
+PICTURE_SUFFIXES = (".png", ".tif", ".tiff")
+MASK_SUFFIXES = NIFTI_SUFFIXES + ITK_SUFFIXES + PICTURE_SUFFIXES
+_NAME_ENDINGS = ("_lungs", "_seg")
+
+_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def suffix_of(path: Path) -> str:
+    """The known mask suffix of a file in lower case, or ""."""
+    name = path.name.lower()
+    return next((suffix for suffix in MASK_SUFFIXES if name.endswith(suffix)), "")
+
+
+def scan_name(path: Path) -> str:
+    """The file's name without suffix and without a trailing `_lungs` or `_seg`."""
+    stem = path.name[: len(path.name) - len(suffix_of(path))]
+    for ending in _NAME_ENDINGS:
+        if stem.endswith(ending) and stem != ending:
+            return stem[: -len(ending)]
+    return stem
+
+
+def is_picture(path: Path) -> bool:
+    """True for PNG and TIFF, which know no spacing."""
+    return suffix_of(path) in PICTURE_SUFFIXES
+
+
+def read_mask(path: Path) -> tuple[IntArray, Geometry]:
+    """Read a label file.
+
+    NIfTI through nibabel (sform, then qform), NRRD and MetaImage through SimpleITK, PNG and TIFF
+    through pillow as one slice with a spacing of 1.
+
+    Returns:
+        Labels (z, y, x), uint8 where they fit, and the grid in LPS.
+
+    Raises:
+        UnreadableError: missing, damaged or of an unknown format.
+        GeometryError: not 2-D or 3-D.
+        UsageError: colours or numbers that aren't whole, so no labels.
+    """
+    suffix = suffix_of(path)
+    if not path.is_file():
+        raise UnreadableError(f"There is no mask file '{path}'; check the path.")
+    if not suffix:
+        raise UnreadableError(
+            f"'{path}' is no mask that pleura reads; give one of {', '.join(MASK_SUFFIXES)}."
+        )
+    try:
+        if suffix in NIFTI_SUFFIXES:
+            array, geometry = _read_nifti(path)
+        elif suffix in ITK_SUFFIXES:
+            array, geometry = _read_itk(path)
+        else:
+            array, geometry = _read_picture(path)
+    except PleuraError:
+        raise
+    except Exception as error:  # decoders raise whatever their format makes them stumble over
+        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        raise UnreadableError(
+            f"The mask '{path}' can't be read ({reason[0].rstrip('.')}); write it anew."
+        ) from error
+    return _integers(array, path), geometry
+
+
+def _read_nifti(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
+    import nibabel
+
+    image = nibabel.load(path)
+    array = np.asanyarray(image.dataobj)  # type: ignore[attr-defined]
+    while array.ndim > 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim == 2:
+        array = array[..., np.newaxis]
+    if array.ndim != 3:
+        raise _not_3d(path, array.shape)
+    array = array.transpose(2, 1, 0)
+    affine = _RAS_TO_LPS @ image.affine  # type: ignore[attr-defined]
+    return array, Geometry(_shape(array), affine)
+
+
+def _read_itk(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
+    import SimpleITK as sitk
+
+    image = sitk.ReadImage(str(path))
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        raise UsageError(f"The mask '{path}' holds colours or vectors; give one number a voxel.")
+    if image.GetDimension() == 2:
+        image = sitk.JoinSeries(image)
+    if image.GetDimension() != 3:
+        raise _not_3d(path, image.GetSize())
+    array = sitk.GetArrayFromImage(image)
+    return array, Geometry.from_parts(
+        _shape(array), image.GetSpacing()[::-1], image.GetOrigin(), image.GetDirection()
+    )
+
+
+def _read_picture(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        if getattr(image, "n_frames", 1) != 1:
+            raise GeometryError(f"'{path}' has several pages; give one slice a file, or a volume.")
+        if len(image.getbands()) != 1:
+            raise UsageError(f"The mask '{path}' is a colour picture; give one number a pixel.")
+        # A bilevel picture says black and white, which is 0 and 255 elsewhere.
+        array = np.array(image.convert("L") if image.mode == "1" else image)[np.newaxis]
+    return array, Geometry.from_parts(_shape(array))
+
+
+def _integers(array: npt.NDArray[Any], path: Path) -> IntArray:
+    if array.dtype.kind not in "biuf":
+        raise UsageError(f"The mask '{path}' holds {array.dtype} values; give one whole number.")
+    if array.dtype.kind == "f" and not (np.isfinite(array) & (np.rint(array) == array)).all():
+        raise UsageError(
+            f"The mask '{path}' holds numbers that aren't whole, so it is no label map; "
+            "give labels, not probabilities or an image."
+        )
+    fits = array.size == 0 or (array.min() >= 0 and array.max() <= 255)
+    integers: IntArray = array.astype(np.uint8 if fits else np.int64)
+    return integers
+
+
+def _shape(array: npt.NDArray[Any]) -> tuple[int, int, int]:
+    z, y, x = array.shape
+    return z, y, x
+
+
+def _not_3d(path: Path, shape: tuple[int, ...]) -> GeometryError:
+    return GeometryError(f"The mask '{path}' has shape {shape}; give a 2-D or 3-D label map.")

@@ -1,0 +1,202 @@
+"""The training store: slices and their targets in flat, memory-mapped files.
+
+    STORE/<source>/images.bin    int16 HU, all slices one after the other, each (h, w)
+    STORE/<source>/targets.bin   uint8 occupancies (0 to 255 = 0 to 1), each (channels, h, w)
+    STORE/<source>/index.json    one entry a scan: role, shape, spacing, offset, body box, channels
+
+Slices are canonical (patient's axes), cut to the body with a margin, and area-averaged so that the
+longer side has at most `StoreGrid.long_side` pixels: enough for zooming in, small enough to carry.
+A source is written to a temporary folder and renamed when complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from pleura.body import Box, body_box
+from pleura.errors import UsageError
+from pleura.labels import CHANNELS
+from pleura.preprocess import AIR_HU, NetworkGrid, Orientation
+from pleura.volume import HUArray, LabelArray, Volume
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class StoreGrid:
+    """How finely the store samples: pixels along the longer side, and the margin round the body."""
+
+    long_side: int = 384
+    margin: float = 0.12
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One scan of the store.
+
+    Args:
+        name, patient, role, source: who it is and what it may be used for.
+        offset: index of its first pixel in images.bin (targets.bin: times the channels).
+        shape: (slices, h, w).
+        spacing_mm: (z, y, x) on the store's grid; z is the scan's own.
+        body: y0, y1, x0, x1 of the body box in pixels of the store.
+        channels: the channels that its labels name; "lungs" alone when sides are unknown.
+    """
+
+    name: str
+    patient: str
+    role: str
+    source: str
+    offset: int
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    body: tuple[float, float, float, float]
+    channels: tuple[str, ...]
+
+    @property
+    def voxels(self) -> int:
+        return int(np.prod(self.shape))
+
+
+class StoreWriter:
+    """Writes one source of a store; use as a context manager. An error leaves nothing behind."""
+
+    def __init__(self, store: Path, source: str, grid: StoreGrid | None = None) -> None:
+        self.grid = grid or StoreGrid()
+        self.source = source
+        self._final = store / source
+        self._folder = store / f".{source}.partial-{os.getpid()}"
+        self._scans: list[Scan] = []
+        self._offset = 0
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._images: BinaryIO = (self._folder / "images.bin").open("wb")
+        self._targets: BinaryIO = (self._folder / "targets.bin").open("wb")
+        return self
+
+    def add(
+        self, volume: Volume, occupancy: npt.NDArray[np.bool_], channels: tuple[str, ...],
+        name: str, patient: str, role: str,
+    ) -> Scan:  # fmt: skip
+        """Append a scan with its targets, booleans (channels, z, y, x) on the volume's grid."""
+        orientation = Orientation.of(volume.geometry)
+        hu: HUArray = orientation.apply(volume.array)  # type: ignore[assignment]
+        height, width = hu.shape[1:]
+        spacing_z, *spacing_yx = orientation.geometry(volume.geometry).spacing_zyx_mm
+        body = body_box(hu)
+        frame = body.grown(self.grid.margin * body.longer, (height, width))
+        native = (frame.y1 - frame.y0) * spacing_yx[0], (frame.x1 - frame.x0) * spacing_yx[1]
+        # Never finer than the scan: that would only make the store larger.
+        long_side = min(self.grid.long_side, int(np.ceil(max(native) / min(spacing_yx))))
+        grid = NetworkGrid.fit(
+            frame, (height, width), (spacing_yx[0], spacing_yx[1]), long_side, multiple=1
+        )
+        for start in range(0, hu.shape[0], 16):
+            part = slice(start, start + 16)
+            image = grid.forward(np.clip(hu[part], AIR_HU, 3071), padding=AIR_HU)
+            image.round().astype("<i2").tofile(self._images)
+            targets = [grid.forward(orientation.apply(c)[part]) * 255 for c in occupancy]
+            np.stack(targets, axis=1).round().astype(np.uint8).tofile(self._targets)
+        h, w = grid.shape
+        scan = Scan(
+            name, patient, role, self.source, self._offset, (hu.shape[0], h, w),
+            (spacing_z, grid.pixel_mm, grid.pixel_mm),
+            _box_on_grid(body, frame, (h, w), grid.pixel_mm, spacing_yx), channels,
+        )  # fmt: skip
+        self._scans.append(scan)
+        self._offset += scan.voxels
+        return scan
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self._images.close()
+        self._targets.close()
+        if kind is not None or not self._scans:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return
+        index = {
+            "schema_version": SCHEMA_VERSION,
+            "channels": list(CHANNELS),
+            "grid": asdict(self.grid),
+            "scans": [asdict(scan) for scan in self._scans],
+        }
+        (self._folder / "index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
+        if self._final.exists():
+            shutil.rmtree(self._final)
+        self._folder.rename(self._final)
+
+
+def _box_on_grid(
+    box: Box, frame: Box, shape: tuple[int, int], pixel_mm: float, spacing_yx: list[float]
+) -> tuple[float, float, float, float]:
+    """The body box in the store's pixels; the grid is centred on the frame."""
+    step_y, step_x = pixel_mm / spacing_yx[0], pixel_mm / spacing_yx[1]
+    y_start = (frame.y0 + frame.y1) / 2 - shape[0] * step_y / 2
+    x_start = (frame.x0 + frame.x1) / 2 - shape[1] * step_x / 2
+    return (
+        (box.y0 - y_start) / step_y, (box.y1 - y_start) / step_y,
+        (box.x0 - x_start) / step_x, (box.x1 - x_start) / step_x,
+    )  # fmt: skip
+
+
+class Store:
+    """A store opened for reading: `store.scans`, and slices by scan and number.
+
+    Raises:
+        UsageError: no store there, or one of another version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.scans: list[Scan] = []
+        self._maps: dict[str, tuple[npt.NDArray[np.int16], LabelArray]] = {}
+        for index in sorted(path.glob("*/index.json")):
+            if index.parent.name.startswith("."):
+                continue
+            data = json.loads(index.read_text(encoding="utf-8"))
+            if data.get("schema_version") != SCHEMA_VERSION:
+                raise UsageError(f"{index} is of another version; run `pleura prepare` again.")
+            self.scans += [_scan_from(entry) for entry in data["scans"]]
+            self._maps[index.parent.name] = (
+                np.memmap(index.parent / "images.bin", dtype="<i2", mode="r"),
+                np.memmap(index.parent / "targets.bin", dtype=np.uint8, mode="r"),
+            )
+        if not self.scans:
+            raise UsageError(f"{path} is no training store; make one by `pleura prepare`.")
+
+    def images(self, scan: Scan, start: int = 0, stop: int | None = None) -> HUArray:
+        """HU of slices [start, stop), (n, h, w)."""
+        n, h, w = scan.shape
+        stop = n if stop is None else stop
+        flat = self._maps[scan.source][0]
+        return flat[scan.offset + start * h * w : scan.offset + stop * h * w].reshape(-1, h, w)
+
+    def targets(self, scan: Scan, start: int = 0, stop: int | None = None) -> LabelArray:
+        """Occupancies 0 to 255 of slices [start, stop), (n, channels, h, w)."""
+        n, h, w = scan.shape
+        stop = n if stop is None else stop
+        size = len(CHANNELS) * h * w
+        first = len(CHANNELS) * scan.offset
+        flat = self._maps[scan.source][1]
+        return flat[first + start * size : first + stop * size].reshape(-1, len(CHANNELS), h, w)
+
+    def of_role(self, role: str) -> Iterator[Scan]:
+        return (scan for scan in self.scans if scan.role == role)
+
+
+def _scan_from(entry: Mapping[str, Any]) -> Scan:
+    tuples: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
+    return Scan(**tuples)

@@ -1,0 +1,187 @@
+"""Rows of an evaluation -> summary, CSV, Markdown."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pleura.errors import OutputError
+from pleura.lab.statistics import bootstrap_interval
+
+Row = dict[str, Any]
+
+# name -> heading, digits after the point, and the value that is best (None: nothing to rank).
+METRICS: Mapping[str, tuple[str, int, float | None]] = {
+    "dice": ("Dice", 4, 1.0),
+    "iou": ("IoU", 4, 1.0),
+    "sensitivity": ("Sensitivity", 4, 1.0),
+    "precision": ("Precision", 4, 1.0),
+    "hd95_mm": ("HD95 (mm)", 2, 0.0),
+    "assd_mm": ("ASSD (mm)", 2, 0.0),
+    "nsd_1mm": ("NSD at 1 mm", 4, 1.0),
+    "nsd_2mm": ("NSD at 2 mm", 4, 1.0),
+    "seed_slice_dice": ("Seed slice Dice", 4, 1.0),
+    "prediction_ml": ("Prediction (ml)", 1, None),
+    "reference_ml": ("Reference (ml)", 1, None),
+    "volume_difference_ml": ("Volume difference (ml)", 1, 0.0),
+    "false_positive_ml": ("False positive (ml)", 1, 0.0),
+    "false_negative_ml": ("False negative (ml)", 1, 0.0),
+    "beyond_extent_mm": ("Beyond extent (mm)", 1, 0.0),
+}
+_PER_SCAN = ("dice", "hd95_mm", "assd_mm", "nsd_2mm", "volume_difference_ml")
+
+
+def summary(rows: Sequence[Row], patients: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Mean, median, worst and a bootstrap 95 % interval of every metric over scans.
+
+    An infinite distance (null in a row) counts as infinite in `median` and `worst`, which are then
+    null where it decides; it has no place in `mean` and `ci95`, so `infinite` says how many scans
+    those leave out.
+
+    Args:
+        rows: from `evaluate` or `evaluate_folders`.
+        patients: scan name -> patient, where patients have several scans; patients are resampled.
+
+    Returns:
+        `scans`, `failed` [{name, message}], and `structures` {structure: {metric: {n, mean,
+        median, worst {value, name}, ci95 [low, high] or null, infinite}}}.
+    """
+    structures: dict[str, dict[str, Any]] = {}
+    done = [row for row in rows if row["error"] is None]
+    for structure in dict.fromkeys(s for row in done for s in row["structures"]):
+        having = [row for row in done if structure in row["structures"]]
+        structures[structure] = {
+            metric: _summarise(metric, structure, having, patients)
+            for metric, (_, _, best) in METRICS.items()
+            if best is not None and metric in having[0]["structures"][structure]
+        }
+    failed = [
+        {"name": row["name"], "message": row["error"]["message"]} for row in rows if row["error"]
+    ]
+    return {"scans": len(done), "failed": failed, "structures": structures}
+
+
+def _summarise(
+    metric: str, structure: str, rows: Sequence[Row], patients: Mapping[str, str] | None
+) -> dict[str, Any]:
+    best = METRICS[metric][2] or 0.0
+    values = [row["structures"][structure][metric] for row in rows]
+    ranked = [float("inf") if value is None else value for value in values]
+    finite = [value for value in values if value is not None]
+    owners = [
+        (patients or {}).get(row["name"], row["name"])
+        for row, value in zip(rows, values, strict=True)
+        if value is not None
+    ]
+    worst = max(range(len(ranked)), key=lambda i: abs(ranked[i] - best))
+    median = float(np.median(ranked))
+    # Scans held in memory share the empty name, yet are no single patient.
+    interval = bootstrap_interval(finite, patients=owners if all(owners) else None)
+    return {
+        "n": len(values),
+        "mean": float(np.mean(finite)) if finite else None,
+        "median": median if np.isfinite(median) else None,
+        "worst": {"value": values[worst], "name": rows[worst]["name"]},
+        "ci95": list(interval) if interval else None,
+        "infinite": len(values) - len(finite),
+    }
+
+
+def write_csv(rows: Sequence[Row], path: Path) -> None:
+    """Write a tidy table: one line a scan and structure, one column a metric; null is empty.
+
+    Failed scans have one line with an empty structure and their `error`.
+
+    Raises:
+        OutputError: the file can't be written; nothing partial is left.
+    """
+    fields = ["name", "structure", "pred_labels", "ref_labels", *METRICS, "error"]
+    partial = path.with_name(path.name + ".part")
+    try:
+        with partial.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, fields)
+            writer.writeheader()
+            for row in rows:
+                writer.writerows(_csv_lines(row))
+        os.replace(partial, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise OutputError(
+            f"The table '{path}' can't be written ({error.strerror}); choose another place."
+        ) from error
+
+
+def _csv_lines(row: Row) -> list[dict[str, Any]]:
+    if row["error"]:
+        return [{"name": row["name"], "error": row["error"]["message"]}]
+    common = {
+        "name": row["name"],
+        "pred_labels": row["schemes"]["prediction"],
+        "ref_labels": row["schemes"]["reference"],
+    }
+    return [
+        {**common, "structure": structure, **metrics}
+        for structure, metrics in row["structures"].items()
+    ]
+
+
+def to_markdown(rows: Sequence[Row]) -> str:
+    """The summary of each structure as a table, then the scans one by one, then the failures."""
+    found = summary(rows)
+    parts = []
+    for structure, metrics in found["structures"].items():
+        parts += [*_summary_table(structure, metrics), *_scan_table(structure, rows), ""]
+    if found["failed"]:
+        parts += ["### Not evaluated", ""]
+        parts += [f"- {_cell(item['name'])}: {item['message']}" for item in found["failed"]]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _summary_table(structure: str, metrics: Mapping[str, Any]) -> list[str]:
+    scans = metrics["dice"]["n"]
+    lines = [
+        f"### {structure.capitalize()} ({scans} scan{'s' if scans != 1 else ''})",
+        "",
+        "| metric | mean | 95 % interval | median | worst |",
+        "|---|---|---|---|---|",
+    ]
+    left_out = 0
+    for metric, one in metrics.items():
+        low_high = one["ci95"]
+        interval = " to ".join(_number(metric, v) for v in low_high) if low_high else "-"
+        mean = "-" if one["mean"] is None else _number(metric, one["mean"])
+        worst = f"{_number(metric, one['worst']['value'])} ({_cell(one['worst']['name'])})"
+        cells = (METRICS[metric][0], mean, interval, _number(metric, one["median"]), worst)
+        lines.append(f"| {' | '.join(cells)} |")
+        left_out = max(left_out, one["infinite"])
+    if left_out:
+        lines += ["", f"Mean and interval leave out infinite distances ({left_out} of {scans})."]
+    return [*lines, ""]
+
+
+def _scan_table(structure: str, rows: Sequence[Row]) -> list[str]:
+    lines = [
+        f"| scan | {' | '.join(METRICS[metric][0] for metric in _PER_SCAN)} |",
+        "|---" * (len(_PER_SCAN) + 1) + "|",
+    ]
+    for row in rows:
+        metrics = row["structures"].get(structure)
+        if metrics:
+            cells = (_number(metric, metrics[metric]) for metric in _PER_SCAN)
+            lines.append(f"| {_cell(row['name'])} | {' | '.join(cells)} |")
+    return lines
+
+
+def _number(metric: str, value: float | None) -> str:
+    return "inf" if value is None else f"{value:.{METRICS[metric][1]}f}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,110 @@
+"""Label schemes: which number means what, in one place.
+
+pleura and lungmask share 1 = right lung, 2 = left lung; LUNA16 has 3 = left, 4 = right,
+5 = trachea. Since 3 means two things, nothing guesses silently: see `resolve_scheme`.
+Sides are the patient's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from pleura.errors import UsageError
+from pleura.volume import LabelArray
+
+RIGHT, LEFT, AIRWAYS = 1, 2, 3
+MERGED = 1
+
+PLEURA_LABELS: Mapping[int, str] = MappingProxyType({RIGHT: "right lung", LEFT: "left lung"})
+AIRWAY_LABELS: Mapping[int, str] = MappingProxyType(
+    {**PLEURA_LABELS, AIRWAYS: "trachea and main bronchi"}
+)
+MERGED_LABELS: Mapping[int, str] = MappingProxyType({MERGED: "lungs"})
+
+# The network's output channels, in this order; a left-right mirror swaps the first two.
+CHANNELS = ("right", "left", "airways")
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How one family of files numbers its labels; () where it doesn't label a structure."""
+
+    name: str
+    right: tuple[int, ...] = ()
+    left: tuple[int, ...] = ()
+    airways: tuple[int, ...] = ()
+    lungs: tuple[int, ...] = ()  # side unknown
+
+    @property
+    def has_sides(self) -> bool:
+        return bool(self.right or self.left)
+
+    @property
+    def known(self) -> set[int]:
+        return {0, *self.right, *self.left, *self.airways, *self.lungs}
+
+
+SCHEMES: Mapping[str, Scheme] = MappingProxyType(
+    {
+        scheme.name: scheme
+        for scheme in (
+            Scheme("pleura", right=(1,), left=(2,), airways=(3,)),
+            Scheme("lungmask", right=(1,), left=(2,)),
+            Scheme("luna16", left=(3,), right=(4,), airways=(5,)),
+            # TotalSegmentator's `lung_*` classes of its "total" task, and its trachea.
+            Scheme("totalseg-lobes", left=(10, 11), right=(12, 13, 14), airways=(16,)),
+            Scheme("merged", lungs=(1, 255)),
+        )
+    }
+)
+
+
+def resolve_scheme(values: Iterable[int], wanted: str | None = None) -> Scheme:
+    """Decide which scheme the label values of a file follow.
+
+    Args:
+        values: the distinct values found (0 may be among them).
+        wanted: a scheme's name to obey; None takes pleura's numbers, or LUNA16's when the values
+            are exactly {3, 4} or {3, 4, 5}.
+
+    Raises:
+        UsageError: unknown scheme, or values that the scheme doesn't have.
+    """
+    found = {int(v) for v in values} - {0}
+    if wanted is not None and wanted not in SCHEMES:
+        raise UsageError(f"Unknown label scheme '{wanted}'; choose one of {', '.join(SCHEMES)}.")
+    if wanted is None:
+        wanted = "luna16" if found in ({3, 4}, {3, 4, 5}) else "pleura"
+    scheme = SCHEMES[wanted]
+    surprises = sorted(found - scheme.known)
+    if surprises:
+        raise UsageError(
+            f"Label values {surprises} are not in the scheme '{scheme.name}'; "
+            f"name the right one of {', '.join(SCHEMES)} by --labels "
+            "(or --pred-labels, --ref-labels)."
+        )
+    return scheme
+
+
+def lungs_of(array: npt.NDArray[np.generic], scheme: Scheme) -> npt.NDArray[np.bool_]:
+    """Both lungs together as booleans, same shape."""
+    return np.isin(array, [*scheme.right, *scheme.left, *scheme.lungs])
+
+
+def to_pleura(array: npt.NDArray[np.generic], scheme: Scheme) -> LabelArray:
+    """Translate to pleura's numbers (uint8). Lungs without sides become `RIGHT` = `MERGED` = 1."""
+    out = np.zeros(array.shape, dtype=np.uint8)
+    for target, numbers in (
+        (RIGHT, scheme.right),
+        (LEFT, scheme.left),
+        (AIRWAYS, scheme.airways),
+        (MERGED, scheme.lungs),
+    ):
+        if numbers:
+            out[np.isin(array, numbers)] = target
+    return out

@@ -1,0 +1,61 @@
+"""Mask -> numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pleura.labels import AIRWAYS, LEFT, RIGHT
+from pleura.preprocess import Orientation
+from pleura.volume import Mask
+
+# Less contact than this with the field of view's edge is partial volume, not a cut lung.
+_CONTACT_MM2 = 100.0
+
+
+def volumes_ml(mask: Mask) -> dict[str, float]:
+    """Volume of each side and of both, in ml; only `total` when the mask has no sides.
+
+    Voxels count whole (no partial-voxel weighting); airways are left out of the total.
+    """
+    counts = np.bincount(mask.array.ravel(), minlength=AIRWAYS + 1)
+    voxel = mask.geometry.voxel_ml
+    right, left = float(counts[RIGHT] * voxel), float(counts[LEFT] * voxel)
+    if LEFT not in mask.labels:
+        return {"total": round(right, 3)}
+    return {"right": round(right, 3), "left": round(left, 3), "total": round(right + left, 3)}
+
+
+@dataclass(frozen=True)
+class CutOff:
+    """Where lung reaches the edge of the scan, so that its volume is only a part.
+
+    Slices count by the patient's axes; one single slice is always cut at top and bottom.
+    """
+
+    top: bool
+    bottom: bool
+    sides: bool
+
+    def to_dict(self) -> dict[str, bool]:
+        return {"top": self.top, "bottom": self.bottom, "sides": self.sides}
+
+
+def cut_off(mask: Mask) -> CutOff:
+    """Contact of lung with the first and last axial slice and with the in-plane frame."""
+    orientation = Orientation.of(mask.geometry)
+    labels = orientation.apply(mask.array)
+    z, y, x = orientation.geometry(mask.geometry).spacing_zyx_mm
+
+    def touches(face: npt.NDArray[np.generic], pixel_mm2: float) -> bool:
+        lung = (face == RIGHT) | (face == LEFT)
+        return float(lung.sum()) * pixel_mm2 > _CONTACT_MM2
+
+    return CutOff(
+        top=touches(labels[-1], y * x),
+        bottom=touches(labels[0], y * x),
+        sides=any(touches(labels[:, edge], z * x) for edge in (0, -1))
+        or any(touches(labels[:, :, edge], z * y) for edge in (0, -1)),
+    )

@@ -1,0 +1,99 @@
+"""`ModelSpec`: what `model.json` says about a network, written by training, read by inference.
+
+Preprocessing parameters exist only here, so that a network always sees what it was trained on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from pleura.errors import ModelError
+from pleura.labels import CHANNELS
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a scan becomes the network's input.
+
+    Args:
+        window_hu: intensities are clipped to this range.
+        scaling: "unit" maps the window to [0, 1]; "none" keeps HU, as the seed study had it.
+        long_side: pixels along the longer side of the body box on the network's grid.
+        multiple: the grid's sides are rounded up to this (the network halves them five times).
+        crop: "body" crops to one 3-D body box, "none" takes the whole field of view.
+    """
+
+    window_hu: tuple[float, float] = (-1024.0, 600.0)
+    scaling: Literal["unit", "none"] = "unit"
+    long_side: int = 256
+    multiple: int = 32
+    crop: Literal["body", "none"] = "body"
+
+    def __post_init__(self) -> None:
+        low, high = self.window_hu
+        if not low < high or self.long_side < 1 or self.multiple < 1:
+            raise ModelError(
+                f"Preprocessing makes no sense (window {self.window_hu}, long side "
+                f"{self.long_side}, multiple {self.multiple}); correct the model or config file."
+            )
+        object.__setattr__(self, "window_hu", (float(low), float(high)))
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The contents of `model.json`.
+
+    Args:
+        name, version: shown in every result.
+        files: role ("main") -> file name inside the folder.
+        sha256: role -> checksum of that file.
+        architecture: for example {"name": "resunet", "encoder": "resnet18"}.
+        channels: names of the output channels, `labels.CHANNELS` or ("lungs",).
+        threshold: probability from which a voxel is lung.
+        training: the record of the run (data, split, epochs, metrics).
+    """
+
+    name: str
+    version: str
+    files: Mapping[str, str]
+    sha256: Mapping[str, str]
+    architecture: Mapping[str, Any]
+    channels: tuple[str, ...] = CHANNELS
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    threshold: float = 0.5
+    training: Mapping[str, Any] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_file(cls, path: Path) -> ModelSpec:
+        """Read `model.json`.
+
+        Raises:
+            ModelError: when it is missing, no JSON, of a newer schema or lacks a field.
+        """
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            if data["schema_version"] != SCHEMA_VERSION:
+                raise ModelError(
+                    f"{path} has schema version {data['schema_version']}, this pleura reads "
+                    f"{SCHEMA_VERSION}; use a matching pleura or export the model again."
+                )
+            known = {f.name for f in fields(cls)}
+            data = {key: value for key, value in data.items() if key in known}
+            data["channels"] = tuple(data["channels"])
+            data["preprocessing"] = Preprocessing(**data["preprocessing"])
+            spec = cls(**data)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{path} is no usable model description ({error}).") from error
+        if spec.channels not in (CHANNELS, ("lungs",)):
+            raise ModelError(f"{path} names output channels {spec.channels} that pleura lacks.")
+        return spec

@@ -1,0 +1,91 @@
+"""Reading: a path or an image in memory -> `Volume` in Hounsfield units.
+
+files.py     NIfTI, NRRD, MetaImage, TIFF
+dicom*.py    DICOM folder or file: find series, choose one, order its slices
+archive.py   zip of DICOM
+memory.py    numpy array with spacing, SimpleITK and nibabel images
+intensity.py are these HU? -> int16, or a refusal
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pleura.errors import UnreadableError, UsageError
+
+if TYPE_CHECKING:
+    from pleura.volume import Volume
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+
+
+def read(
+    source: str | Path | Any,
+    *,
+    spacing: Sequence[float] | None = None,
+    series: str | int | None = None,
+) -> Volume:
+    """Read a chest CT.
+
+    Args:
+        source: path of a DICOM folder, DICOM file, zip of DICOM, .nii(.gz), .nrrd, .mha, .mhd or
+            single-slice .tif; or a numpy array (z, y, x) in HU, a SimpleITK or a nibabel image.
+        spacing: (z, y, x) in mm; needed for a numpy array, refused otherwise.
+        series: UID or number of a DICOM series; None chooses the best axial chest series.
+
+    Raises:
+        UnreadableError: missing, empty, damaged or unknown.
+        NotCTError: no CT image in it.
+        GeometryError: 4-D, too large, or no usable grid.
+        IntensityError: no usable HU.
+        UsageError: an option that doesn't fit the source, or no such series.
+    """
+    if not isinstance(source, str | Path):
+        from pleura.read.memory import read_memory
+
+        if series is not None:
+            raise UsageError("A series can only be chosen from DICOM; leave `series` out.")
+        return read_memory(source, spacing)
+    if spacing is not None:
+        raise UsageError("Spacing is for numpy arrays; a file carries its own, leave it out.")
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise UnreadableError(f"{path} does not exist; check the path.")
+    wanted = None if series is None else str(series)
+    name = path.name.lower()
+    if path.is_dir() or name.endswith(".dcm"):
+        return _read_dicom(path, wanted)
+    if name.endswith(".zip"):
+        return _read_zip(path, wanted)
+    if name.endswith(PICTURE_SUFFIXES):
+        raise UnreadableError(
+            f"{path} is a picture without Hounsfield units; "
+            "give the scan it was made from (DICOM, NIfTI, NRRD or MetaImage)."
+        )
+    from pleura.read.files import SUFFIXES, read_file
+
+    if not name.endswith(SUFFIXES):
+        return _read_dicom(path, wanted)
+    if wanted is not None:
+        raise UsageError(f"{path} is one image without series; leave --series out.")
+    return read_file(path)
+
+
+def _read_dicom(path: Path, wanted: str | None) -> Volume:
+    from pleura.read.dicom import read_dicom
+    from pleura.read.intensity import checked
+
+    return checked(read_dicom(path, wanted))
+
+
+def _read_zip(path: Path, wanted: str | None) -> Volume:
+    from dataclasses import replace
+
+    from pleura.read.archive import extract_zip
+
+    with tempfile.TemporaryDirectory(prefix="pleura-zip-") as folder:
+        volume = _read_dicom(extract_zip(path, Path(folder)), wanted)
+    return replace(volume, source=path)

@@ -1,0 +1,154 @@
+"""NIfTI, NRRD, MetaImage and single-slice TIFF -> Volume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pleura.errors import GeometryError, NotCTError, PleuraError, UnreadableError
+from pleura.findings import Finding
+from pleura.read.intensity import checked, to_hu
+from pleura.volume import Geometry, Volume
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+NIFTI_SUFFIXES = (".nii.gz", ".nii")
+ITK_SUFFIXES = {".nrrd": "nrrd", ".nhdr": "nrrd", ".mha": "metaimage", ".mhd": "metaimage"}
+TIFF_SUFFIXES = (".tif", ".tiff")
+SUFFIXES = (*NIFTI_SUFFIXES, *ITK_SUFFIXES, *TIFF_SUFFIXES)
+
+MOST_VOXELS = 1_600_000_000  # 512 x 512 x 6000; more is a broken header, not a chest
+
+
+def read_file(path: Path) -> Volume:
+    """Read one image file by its suffix; raises as `pleura.read` does."""
+    try:
+        array, geometry, header, findings = read_grid(path)
+    except PleuraError:
+        raise
+    except MemoryError as error:
+        raise PleuraError(
+            f"{path} does not fit into memory; free some or crop the scan."
+        ) from error
+    except Exception as error:  # every library has its own errors for damaged files
+        raise UnreadableError(
+            f"{path} can't be read ({_first_line(error)}); it is damaged "
+            "or not what its suffix says."
+        ) from error
+    hu, more = to_hu(array, str(path))
+    return checked(Volume(hu, geometry, path, _format_of(path), (*findings, *more), header))
+
+
+def _first_line(error: Exception) -> str:
+    # SimpleITK's messages end with the reason, behind lines about where in ITK it came up.
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:200].rstrip(".")
+
+
+def _format_of(path: Path) -> str:
+    name = path.name.lower()
+    if name.endswith(NIFTI_SUFFIXES):
+        return "nifti"
+    return ITK_SUFFIXES.get(path.suffix.lower(), "tiff")
+
+
+def read_grid(
+    path: Path,
+) -> tuple[npt.NDArray[Any], Geometry, Any, tuple[Finding, ...]]:
+    """Numbers as stored (rescaled, any type), their grid, the NIfTI header if any, and findings.
+
+    For scans and masks alike; libraries' own errors pass through.
+    """
+    name = path.name.lower()
+    if name.endswith(NIFTI_SUFFIXES):
+        import nibabel
+
+        return from_nibabel(nibabel.load(path), str(path))
+    array, geometry = _read_itk(path)
+    if not name.endswith(TIFF_SUFFIXES):
+        return array, geometry, None, ()
+    finding = Finding(
+        "spacing_assumed",
+        "warn",
+        "A TIFF has no spacing and no patient's axes: 1 mm and the usual view (patient's right "
+        "on the left) are assumed, so volumes are in pixels.",
+    )
+    return array, Geometry.from_parts(geometry.shape_zyx), None, (finding,)
+
+
+def from_nibabel(
+    image: Any, where: str
+) -> tuple[npt.NDArray[Any], Geometry, Any, tuple[Finding, ...]]:
+    """Array (z, y, x), grid (RAS turned to LPS), header and findings of a nibabel image."""
+    shape = _three_dimensions(image.shape, where)
+    header = image.header
+    findings: tuple[Finding, ...] = ()
+    if not (header.get("qform_code", 1) or header.get("sform_code", 1)):
+        finding = Finding(
+            "orientation_missing",
+            "warn",
+            "The NIfTI header has neither qform nor sform; the patient's sides are assumed.",
+        )
+        findings = (finding,)
+    slope, offset = getattr(image.dataobj, "slope", 1), getattr(image.dataobj, "inter", 0)
+    if slope == 1 and offset == 0:
+        array = np.asanyarray(image.dataobj)
+    else:
+        array = image.get_fdata(dtype=np.float32, caching="unchanged")
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
+    array = array.reshape(shape).transpose(2, 1, 0)
+    return array, Geometry((shape[2], shape[1], shape[0]), affine), header, findings
+
+
+def _read_itk(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
+    import SimpleITK as sitk
+
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    if reader.GetNumberOfComponents() > 1:
+        raise NotCTError(f"{path} is a colour or vector image, not a CT; give the original scan.")
+    _three_dimensions(reader.GetSize(), str(path))
+    return from_sitk(reader.Execute(), str(path))
+
+
+def from_sitk(image: sitk.Image, where: str) -> tuple[npt.NDArray[Any], Geometry]:
+    """Array (z, y, x) and grid of a 2-D or 3-D SimpleITK image (4-D with one time point too)."""
+    import SimpleITK as sitk
+
+    if image.GetNumberOfComponentsPerPixel() > 1:
+        raise NotCTError(f"{where} is a colour or vector image, not a CT; give the original scan.")
+    x, y, z = _three_dimensions(image.GetSize(), where)
+    array = sitk.GetArrayFromImage(image).reshape(z, y, x)
+    dimension = image.GetDimension()
+    spacing, origin, direction = np.ones(3), np.zeros(3), np.eye(3)
+    used = min(dimension, 3)
+    spacing[:used] = image.GetSpacing()[:used]
+    origin[:used] = image.GetOrigin()[:used]
+    matrix = np.asarray(image.GetDirection()).reshape(dimension, dimension)
+    direction[:used, :used] = matrix[:used, :used]
+    return array, Geometry.from_parts((z, y, x), spacing[::-1].tolist(), origin.tolist(), direction)
+
+
+def _three_dimensions(shape: Sequence[int], where: str) -> tuple[int, int, int]:
+    """The shape with 3 entries (2-D gets one slice); refuses 4-D, empty and absurd grids."""
+    full = [int(n) for n in shape] + [1] * (3 - len(shape))
+    if any(n > 1 for n in full[3:]):
+        raise GeometryError(
+            f"{where} has {len(shape)} dimensions {tuple(shape)}; extract one 3-D scan from it."
+        )
+    x, y, z = full[:3]
+    if min(x, y, z) < 1:
+        raise GeometryError(f"{where} has no voxels {tuple(shape)}; convert the scan again.")
+    if x * y * z > MOST_VOXELS:
+        raise GeometryError(
+            f"{where} claims {x} x {y} x {z} voxels, more than pleura takes ({MOST_VOXELS:,}); "
+            "its header is damaged, or crop it."
+        )
+    return x, y, z

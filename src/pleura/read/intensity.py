@@ -1,0 +1,107 @@
+"""Are these Hounsfield units? -> int16, or one sentence that says why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pleura.body import coarse_body, strides
+from pleura.errors import IntensityError
+from pleura.findings import Finding
+from pleura.volume import HUArray, Volume
+
+AIR_HU = -1024
+_INT16 = np.iinfo(np.int16)
+_LEAST_RANGE = 300  # air to soft tissue is about 1000; less than this is no CT
+
+
+def to_hu(array: npt.NDArray[Any], where: str) -> tuple[HUArray, tuple[Finding, ...]]:
+    """Numbers of any type -> int16 HU (rounded, clipped to int16's range).
+
+    Args:
+        array: (z, y, x).
+        where: what to call the scan in messages.
+
+    Raises:
+        IntensityError: complex or boolean numbers, or non-finite voxels inside the body.
+    """
+    if array.dtype == np.int16:
+        return np.ascontiguousarray(array), ()
+    if array.dtype.kind in "iu":
+        return np.clip(array, _INT16.min, _INT16.max).astype(np.int16), ()
+    if array.dtype.kind != "f":
+        raise IntensityError(
+            f"{where} holds {array.dtype} values instead of HU; give the CT image itself."
+        )
+    finite = np.isfinite(array)
+    hu = np.clip(np.where(finite, np.round(array), AIR_HU), _INT16.min, _INT16.max).astype(np.int16)
+    if finite.all():
+        return hu, ()
+    lost = ~finite
+    count = int(lost.sum())
+    if lost.all() or _inside_body(hu, lost):
+        raise IntensityError(
+            f"{where} has {count} voxels without a number (NaN or infinity) inside the body; "
+            "repair or convert the scan again."
+        )
+    return hu, (
+        Finding(
+            "non_finite_outside_body",
+            "warn",
+            f"{count} voxels outside the body had no number (NaN or infinity); taken as air.",
+        ),
+    )
+
+
+def _inside_body(hu: HUArray, lost: npt.NDArray[np.bool_]) -> bool:
+    """True when lost voxels lie in the body's hull in their slice, or a whole slice is lost."""
+    if lost.all(axis=(1, 2)).any():
+        return True
+    step_z, step_y, step_x = strides(hu.shape)
+    # A lost block must not shrink the body, so it counts as body when the hull is taken.
+    body = coarse_body(np.where(lost, np.int16(0), hu))
+    kept = coarse_body(hu)
+    if not kept.any():
+        kept = body
+    left = np.logical_or.accumulate(kept, axis=2)
+    right = np.logical_or.accumulate(kept[:, :, ::-1], axis=2)[:, :, ::-1]
+    front = np.logical_or.accumulate(kept, axis=1)
+    back = np.logical_or.accumulate(kept[:, ::-1], axis=1)[:, ::-1]
+    hull = left & right & front & back
+    z, y, x = np.nonzero(lost)
+    coarse = tuple(
+        np.minimum(i // step, n - 1)
+        for i, step, n in zip((z, y, x), (step_z, step_y, step_x), hull.shape, strict=True)
+    )
+    return bool(hull[coarse].any())
+
+
+def checked(volume: Volume) -> Volume:
+    """Refuse a volume that can't be HU.
+
+    Raises:
+        IntensityError: constant, an 8-bit picture, a range far from CT's, or nothing below 0 HU.
+    """
+    where = "The scan" if volume.source is None else str(volume.source)
+    low, high = int(volume.array.min()), int(volume.array.max())
+    if low == high:
+        raise IntensityError(f"{where} has the same value ({low}) everywhere; it holds no image.")
+    if low >= 0 and high <= 255:
+        raise IntensityError(
+            f"{where} holds values from {low} to {high}, an 8-bit picture or a mask without HU; "
+            "give the original CT."
+        )
+    if high - low < _LEAST_RANGE:
+        raise IntensityError(
+            f"{where} spans only {low} to {high}, too little for HU (was it normalised?); "
+            "give the original CT."
+        )
+    if low >= 0:
+        raise IntensityError(
+            f"{where} has no value below 0 (from {low} to {high}), so its rescale to HU "
+            "is missing; "
+            "convert it again with slope and intercept (often -1024)."
+        )
+    return volume

@@ -1,0 +1,80 @@
+"""The JSON objects that `--json` prints, and their schemas."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pleura.errors import PleuraError
+from pleura.volume import Geometry, Volume
+
+SCHEMA_VERSION = 1
+_VERSIONS_OF = ("pleura", "numpy", "nibabel", "SimpleITK", "pydicom", "onnxruntime")
+
+Record = dict[str, Any]
+
+
+def grid_record(geometry: Geometry) -> Record:
+    """The grid as numbers that any tool understands; `direction_lps` is 3x3 by rows."""
+    return {
+        "shape_zyx": list(geometry.shape_zyx),
+        "spacing_zyx_mm": list(geometry.spacing_zyx_mm),
+        "origin_lps_mm": list(geometry.origin_lps_mm),
+        "direction_lps": geometry.direction_lps.tolist(),
+    }
+
+
+def info_record(volume: Volume) -> Record:
+    """What `pleura info --json` prints: the scan without a result."""
+    from pleura.findings import verdict_of
+
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "input": None if volume.source is None else str(volume.source),
+        "format": volume.format,
+        "grid": grid_record(volume.geometry),
+        "hu_range": [int(volume.array.min()), int(volume.array.max())],
+        "quality": {
+            "verdict": verdict_of(volume.findings),
+            "findings": [finding.to_dict() for finding in volume.findings],
+        },
+        "series": [dict(series) for series in volume.series],
+        "versions": versions(),
+    }
+
+
+def error_record(error: PleuraError) -> Record:
+    """What a failure prints instead of a result."""
+    return {"error": {"code": error.code, "message": str(error), "exit": error.exit}}
+
+
+def versions() -> dict[str, str]:
+    """Versions of pleura and of what its result depends on."""
+    found = {"python": sys.version.split()[0]}
+    for name in _VERSIONS_OF:
+        try:
+            found[name.lower()] = version(name)
+        except PackageNotFoundError:  # a source tree on the path, not installed
+            found[name.lower()] = "unknown"
+    return found
+
+
+def peak_memory_mb() -> float | None:
+    """Peak resident memory of this process in MB; None where the system doesn't tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
+def schema(name: str) -> Mapping[str, Any]:
+    """A JSON Schema shipped with the package: "segment", "info" or "error"."""
+    path = Path(__file__).parent / "schemas" / f"{name}.json"
+    loaded: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return loaded

@@ -1,0 +1,296 @@
+"""READ THIS FIRST: read -> preprocess -> infer -> postprocess -> Result. The only place that
+strings the stages together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from pleura import record as records
+from pleura.errors import PleuraError
+from pleura.infer.engine import Engine, EngineOptions, load_engine
+from pleura.infer.model_folder import DEFAULT_MODEL, ModelFolder, open_model
+from pleura.labels import AIRWAY_LABELS, MERGED, MERGED_LABELS, PLEURA_LABELS
+from pleura.measure import CutOff, cut_off, volumes_ml
+from pleura.postprocess import CleanOptions, Probabilities, clean, lungs_level, to_labels
+from pleura.preprocess import Prepared, prepare
+from pleura.quality import Quality, result_findings
+from pleura.read import read
+from pleura.volume import Mask, Volume
+from pleura.write import check_output, write_mask
+
+_BATCH = 8  # slices; larger ones are no faster on a CPU and cost memory
+
+Source = Any  # a path, numpy array, SimpleITK or nibabel image, or Volume
+Progress = Callable[[int, int], None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """What to do with one scan.
+
+    Args:
+        series: DICOM series by UID or number; None chooses.
+        spacing: (z, y, x) in mm, for a numpy array only.
+        airways: also label trachea and main bronchi as 3.
+        merge: one label 1 for both lungs.
+    """
+
+    series: str | int | None = None
+    spacing: Sequence[float] | None = None
+    airways: bool = False
+    merge: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A segmentation, or the error that prevented it (from `Segmenter.map`).
+
+    Attributes:
+        error: None when all went well; the properties below raise it otherwise.
+        mask: labels on the scan's own grid.
+        volume: the scan as it was read.
+        volumes_ml: right, left, total; only total without sides.
+        quality: verdict and findings.
+        record: the object that `pleura segment --json` prints.
+    """
+
+    source: Source
+    error: PleuraError | None = None
+    _mask: Mask | None = None
+    _volume: Volume | None = None
+    _quality: Quality | None = None
+    _record: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def mask(self) -> Mask:
+        return self._present(self._mask)
+
+    @property
+    def volume(self) -> Volume:
+        return self._present(self._volume)
+
+    @property
+    def quality(self) -> Quality:
+        return self._present(self._quality)
+
+    @property
+    def volumes_ml(self) -> Mapping[str, float]:
+        volumes: Mapping[str, float] = self.record["volumes_ml"]
+        return volumes
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        if self.error is not None:
+            raise self.error
+        return self._record
+
+    def save(self, path: str | Path) -> None:
+        """Write the mask by suffix (.nii.gz, .nii, .nrrd, .mha, .mhd), atomically.
+
+        Raises:
+            UsageError: unknown suffix or folder, or the path is the scan itself.
+            OutputError: disk full or no permission; nothing is left behind.
+        """
+        check_output(Path(path), self.volume.source)
+        write_mask(self.mask, Path(path))
+
+    def _present(self, value: T | None) -> T:
+        if self.error is not None or value is None:
+            raise self.error or PleuraError("This result is empty.")
+        return value
+
+
+class Segmenter:
+    """A model loaded once, for any number of scans.
+
+    Args:
+        model: a bundled name or a model folder.
+        threads: of inference; 0 takes all cores.
+        engine, precision: see `infer.engine`.
+
+    Raises:
+        ModelError: unknown or damaged model.
+        UsageError: unknown engine or precision.
+    """
+
+    def __init__(
+        self, model: str | Path = DEFAULT_MODEL, *, threads: int = 0, engine: str = "auto",
+        precision: str = "auto",
+    ) -> None:  # fmt: skip
+        self.folder: ModelFolder = open_model(model)
+        options = EngineOptions(engine, precision, threads)
+        self.engine: Engine = load_engine(self.folder, options)
+
+    def segment(
+        self, source: Source, options: SegmentOptions | None = None,
+        progress: Progress | None = None,
+    ) -> Result:  # fmt: skip
+        """Segment one scan.
+
+        Args:
+            source: as `pleura.read` takes it.
+            options: see `SegmentOptions`.
+            progress: called with (slices done, slices) during inference.
+
+        Raises:
+            PleuraError: the scan can't be used; see `pleura.errors`.
+        """
+        options = options or SegmentOptions()
+        clock = Clock()
+        with clock("read"):
+            volume = read(source, spacing=options.spacing, series=options.series)
+        with clock("preprocess"):
+            prepared = prepare(volume, self.folder.spec.preprocessing)
+        with clock("infer"):
+            probabilities = self._infer(prepared, progress)
+        with clock("postprocess"):
+            limits = CleanOptions(threshold=self.folder.spec.threshold)
+            probabilities = clean(probabilities, limits)
+            mask = restore_mask(volume, prepared, probabilities, limits, options)
+        volumes, cut = volumes_ml(mask), cut_off(mask)
+        slices = prepared.hu.shape[0]
+        length_mm = slices * prepared.geometry.spacing_zyx_mm[0]
+        quality = Quality(volume.findings + result_findings(volumes, cut, slices, length_mm))
+        record = self._record(volume, mask, quality, (volumes, cut), clock)
+        return Result(source, None, mask, volume, quality, record)
+
+    def map(
+        self, sources: Iterable[Source], options: SegmentOptions | None = None
+    ) -> Iterator[Result]:
+        """Segment many, in input order; a bad scan never raises but carries `error`."""
+        for source in sources:
+            try:
+                yield self.segment(source, options)
+            except PleuraError as error:
+                yield Result(source, error)
+            except MemoryError:
+                yield Result(source, PleuraError(f"{source} does not fit into memory."))
+
+    def _infer(self, prepared: Prepared, progress: Progress | None) -> Probabilities:
+        """Probabilities 0 to 255 on the network's grid, (channels, z, h, w)."""
+        slices = prepared.hu.shape[0]
+        channels = len(self.folder.spec.channels)
+        out = np.empty((channels, slices, *prepared.grid.shape), dtype=np.uint8)
+        done = 0
+        for batch in prepared.batches(_BATCH):
+            probabilities = self.engine(batch)
+            part = np.rint(probabilities * 255).astype(np.uint8)
+            out[:, done : done + len(batch)] = part.transpose(1, 0, 2, 3)
+            done += len(batch)
+            if progress is not None:
+                progress(done, slices)
+        return out
+
+    def _record(
+        self, volume: Volume, mask: Mask, quality: Quality,
+        measured: tuple[Mapping[str, float], CutOff], clock: Clock,
+    ) -> Mapping[str, Any]:  # fmt: skip
+        spec = self.folder.spec
+        return {
+            "schema_version": records.SCHEMA_VERSION,
+            "input": None if volume.source is None else str(volume.source),
+            "output": None,
+            "model": {"name": spec.name, "version": spec.version, "sha256": spec.sha256["main"]},
+            "labels": {str(number): name for number, name in mask.labels.items()},
+            "grid": records.grid_record(volume.geometry),
+            "volumes_ml": dict(measured[0]),
+            "quality": quality.to_dict(),
+            "cut_off": measured[1].to_dict(),
+            "engine": self.engine.name,
+            "precision": self.engine.precision,
+            "threads": self.engine.threads,
+            "timings_s": {**clock.seconds, "write": 0.0, "total": clock.total},
+            "peak_memory_mb": records.peak_memory_mb(),
+            "versions": records.versions(),
+        }
+
+
+def restore_mask(
+    volume: Volume, prepared: Prepared, probabilities: Probabilities, limits: CleanOptions,
+    options: SegmentOptions,
+) -> Mask:  # fmt: skip
+    """Cleaned probabilities on the network's grid -> labels on the scan's own grid."""
+    labels = np.zeros(prepared.hu.shape, dtype=np.uint8)
+    merged = options.merge or len(probabilities) == 1
+    airways = options.airways and len(probabilities) == 3
+    level = lungs_level(probabilities)
+    if airways:
+        level = np.maximum(level, probabilities[2])
+    # Interpolation in plane never exceeds its neighbours: other slices stay empty.
+    filled = np.flatnonzero(level.max(axis=(1, 2)) >= limits.level)
+    for start in range(0, len(filled), _BATCH):
+        part = filled[start : start + _BATCH]
+        restored = np.stack([prepared.grid.restore(channel[part]) for channel in probabilities])
+        labels[part] = to_labels(restored, limits, airways)
+    if merged:
+        labels[(labels == 1) | (labels == 2)] = MERGED
+    array = np.ascontiguousarray(prepared.orientation.undo(labels))
+    names = dict(MERGED_LABELS if merged else PLEURA_LABELS)
+    if airways:
+        names[3] = AIRWAY_LABELS[3]
+    return Mask(array, volume.geometry, names, volume.header)
+
+
+def segment(
+    source: Source, *, model: str | Path = DEFAULT_MODEL, threads: int = 0, **options: Any
+) -> Result:
+    """Segment one scan: `pleura.segment("scan.nii.gz")`.
+
+    Args:
+        source: path of a DICOM folder, file or zip, NIfTI, NRRD, MetaImage; numpy array (z, y, x)
+            in HU with `spacing=`; SimpleITK or nibabel image.
+        model: a bundled name or a model folder.
+        threads: of inference; 0 takes all cores.
+        options: of `SegmentOptions`: series, spacing, airways, merge.
+
+    Raises:
+        PleuraError: see `pleura.errors`.
+    """
+    return Segmenter(model, threads=threads).segment(source, SegmentOptions(**options))
+
+
+def info(
+    source: Source, *, spacing: Sequence[float] | None = None, series: str | int | None = None
+) -> Mapping[str, Any]:
+    """What is in a scan, without segmenting it: the object that `pleura info --json` prints.
+
+    Raises:
+        PleuraError: as `pleura.read`.
+    """
+    return records.info_record(read(source, spacing=spacing, series=series))
+
+
+def with_output(result: Result, output: Path, seconds: float) -> Result:
+    """The result with its output's path and the time of writing in the record."""
+    timings = dict(result.record["timings_s"])
+    timings["write"] = round(seconds, 3)
+    timings["total"] = round(timings["total"] + seconds, 3)
+    changed = {**result.record, "output": str(output), "timings_s": timings}
+    changed["peak_memory_mb"] = records.peak_memory_mb()
+    return replace(result, _record=changed)
+
+
+class Clock:
+    """Seconds of each stage."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.seconds[stage] = round(time.perf_counter() - began, 3)
+
+    @property
+    def total(self) -> float:
+        return round(time.perf_counter() - self._began, 3)

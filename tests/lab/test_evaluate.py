@@ -1,0 +1,310 @@
+"""Reading, schemes, geometry, folders and tables of an evaluation."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from PIL import Image
+
+from pleura.errors import GeometryError, InputError, OutputError, UnreadableError, UsageError
+from pleura.lab.evaluate import (
+    EvaluateOptions,
+    evaluate,
+    evaluate_folders,
+    read_mask,
+    summary,
+    to_markdown,
+    write_csv,
+)
+from pleura.labels import MERGED_LABELS, PLEURA_LABELS
+from pleura.volume import Geometry, Mask, nibabel_image, sitk_image
+
+SHAPE = (8, 20, 24)
+GEOMETRY = Geometry.from_parts(SHAPE, (2.5, 0.8, 0.7), (-10.0, 5.0, 30.0))
+
+
+def labels(right=1, left=2, airways=0, shift=0):
+    array = np.zeros(SHAPE, dtype=np.uint8)
+    array[2:6, 4:14, 3 + shift : 10 + shift] = right
+    array[2:6, 4:14, 14 + shift : 21 + shift] = left
+    array[3:6, 8:10, 11:13] = airways
+    return array
+
+
+def save(path, array, geometry=GEOMETRY):
+    if path.name.endswith((".nii.gz", ".nii")):
+        nib.save(nibabel_image(array, geometry), path)
+    else:
+        sitk.WriteImage(sitk_image(array, geometry), str(path))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".mha", ".mhd"])
+def test_every_volume_format_reads_to_the_same_array_and_grid(tmp_path, suffix):
+    array, geometry = read_mask(save(tmp_path / f"scan{suffix}", labels()))
+    np.testing.assert_array_equal(array, labels())
+    assert geometry.matches(GEOMETRY)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_pictures_are_single_slices(tmp_path, suffix):
+    plane = (labels()[3] > 0).astype(np.uint8) * 255
+    Image.fromarray(plane).save(tmp_path / f"a{suffix}")
+    array, geometry = read_mask(tmp_path / f"a{suffix}")
+    np.testing.assert_array_equal(array[0], plane)
+    assert geometry.spacing_zyx_mm == (1.0, 1.0, 1.0)
+
+
+def test_unusable_masks_are_refused_with_the_file_named(tmp_path):
+    (tmp_path / "garbage.nii.gz").write_bytes(b"no gzip")
+    (tmp_path / "garbage.png").write_bytes(b"no png")
+    (tmp_path / "notes.txt").write_text("hello")
+    nib.save(nib.Nifti1Image(np.zeros((4, 4, 4, 2), np.uint8), np.eye(4)), tmp_path / "4d.nii")
+    nib.save(nib.Nifti1Image(np.full((4, 4, 4), 0.5, np.float32), np.eye(4)), tmp_path / "p.nii")
+    nib.save(nib.Nifti1Image(np.full((4, 4, 4), np.nan, np.float32), np.eye(4)), tmp_path / "n.nii")
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "colour.png")
+    for name, error in {
+        "garbage.nii.gz": UnreadableError,
+        "garbage.png": UnreadableError,
+        "notes.txt": UnreadableError,
+        "missing.nii": UnreadableError,
+        "4d.nii": GeometryError,
+        "p.nii": UsageError,
+        "n.nii": UsageError,
+        "colour.png": UsageError,
+    }.items():
+        with pytest.raises(error, match=name):
+            read_mask(tmp_path / name)
+
+
+def test_whole_numbers_stored_as_float_are_labels(tmp_path):
+    path = tmp_path / "f.nii"
+    nib.save(nibabel_image(labels().astype(np.float32), GEOMETRY), path)
+    assert read_mask(path)[0].dtype == np.uint8
+
+
+def test_schemes_are_resolved_file_by_file(tmp_path):
+    pred = save(tmp_path / "a_lungs.nii.gz", labels(1, 2))
+    ref = save(tmp_path / "a.mha", labels(right=4, left=3, airways=5))
+    row = evaluate(pred, ref)
+    assert row["name"] == "a"
+    assert row["schemes"] == {"prediction": "pleura", "reference": "luna16"}
+    assert list(row["structures"]) == ["lungs", "right", "left"]
+    for metrics in row["structures"].values():
+        assert metrics["dice"] == 1.0 and metrics["hd95_mm"] == 0.0
+    volume = 4 * 10 * 7 * 2.5 * 0.8 * 0.7 / 1000
+    assert row["structures"]["left"]["prediction_ml"] == pytest.approx(volume)
+    assert row["structures"]["lungs"]["reference_ml"] == pytest.approx(2 * volume)
+
+
+def test_swapped_sides_show_in_the_sides_only():
+    pred, ref = Mask(labels(2, 1), GEOMETRY), Mask(labels(1, 2), GEOMETRY)
+    found = evaluate(pred, ref)["structures"]
+    assert found["lungs"]["dice"] == 1.0
+    assert found["right"]["dice"] == found["left"]["dice"] == 0.0
+
+
+def test_merged_masks_have_no_sides(tmp_path):
+    whole = labels(255, 255)
+    pred = save(tmp_path / "pred.nii.gz", whole)
+    ref = save(tmp_path / "ref.nii.gz", labels())
+    assert list(evaluate(pred, ref)["structures"]) == ["lungs"]
+    in_memory = Mask(labels(1, 1), GEOMETRY, MERGED_LABELS)
+    assert list(evaluate(in_memory, ref)["structures"]) == ["lungs"]
+    sided = Mask(labels(), GEOMETRY, PLEURA_LABELS)
+    assert list(evaluate(sided, ref, EvaluateOptions(merge=True))["structures"]) == ["lungs"]
+
+
+def test_airways_only_when_asked_and_labelled():
+    pred, ref = Mask(labels(1, 2, 3), GEOMETRY), Mask(labels(1, 2, 3), GEOMETRY)
+    assert "airways" not in evaluate(pred, ref)["structures"]
+    options = EvaluateOptions(include_airways=True)
+    assert evaluate(pred, ref, options)["structures"]["airways"]["dice"] == 1.0
+    with pytest.raises(UsageError, match="no airways"):
+        lungs_only = Mask(labels(), GEOMETRY)
+        evaluate(pred, lungs_only, EvaluateOptions(include_airways=True, ref_labels="lungmask"))
+
+
+def test_ambiguous_or_unknown_labels_are_refused(tmp_path):
+    ref = save(tmp_path / "ref.nii", labels())
+    only_three = save(tmp_path / "three.nii", labels(3, 0))
+    with pytest.raises(UsageError, match="--pred-labels"):
+        evaluate(only_three, ref)
+    found = evaluate(only_three, ref, EvaluateOptions(pred_labels="luna16"))
+    assert found["structures"]["left"]["prediction_ml"] > 0
+    with pytest.raises(UsageError, match=r"seven\.nii.*\[7\]"):
+        evaluate(save(tmp_path / "seven.nii", labels(7, 0)), ref)
+
+
+def test_other_grids_are_refused_with_both_files_named(tmp_path):
+    ref = save(tmp_path / "ref.nii", labels())
+    moved = Geometry.from_parts(SHAPE, (2.5, 0.8, 0.7), (-10.0, 5.0, 32.5))
+    smaller = Geometry.from_parts((7, 20, 24), (2.5, 0.8, 0.7), (-10.0, 5.0, 30.0))
+    for name, array, geometry in (
+        ("moved.nii", labels(), moved),
+        ("smaller.nii", labels()[1:], smaller),
+    ):
+        with pytest.raises(InputError, match=rf"{name}.*ref\.nii"):
+            evaluate(save(tmp_path / name, array, geometry), ref)
+    rounded = Geometry.from_parts(SHAPE, (2.5, 0.8, 0.7), (-10.004, 5.0, 30.0))
+    assert evaluate(save(tmp_path / "rounded.nii", labels(), rounded), ref)["error"] is None
+
+
+def test_metrics_do_not_depend_on_how_the_array_is_stored():
+    pred, ref = labels(shift=1), labels()
+    pred[6:8] = pred[5]  # two slices beyond the reference
+    expected = evaluate(Mask(pred, GEOMETRY), Mask(ref, GEOMETRY))
+    axes, flips = (2, 0, 1), (True, False, True)
+    turned = GEOMETRY.transposed(axes, flips)
+
+    def turn(array):
+        return np.flip(array.transpose(axes), (0, 2)).copy()
+
+    found = evaluate(Mask(turn(pred), turned), Mask(turn(ref), turned))
+    assert found["spacing_zyx_mm"] == pytest.approx(expected["spacing_zyx_mm"])
+    assert found["structures"]["lungs"]["beyond_extent_mm"] == pytest.approx(5.0)
+    for structure, metrics in expected["structures"].items():
+        assert found["structures"][structure] == pytest.approx(metrics)
+
+
+def test_reference_without_lung():
+    nothing = Mask(np.zeros(SHAPE, np.uint8), GEOMETRY)
+    good = evaluate(nothing, nothing)["structures"]["lungs"]
+    assert good["dice"] == 1.0 and good["hd95_mm"] == 0.0 and good["false_positive_ml"] == 0.0
+    bad = evaluate(Mask(labels(), GEOMETRY), nothing)["structures"]["lungs"]
+    assert bad["dice"] == 0.0 and bad["hd95_mm"] is None and bad["nsd_2mm"] == 0.0
+    assert bad["false_positive_ml"] == bad["prediction_ml"] > 0
+    assert bad["beyond_extent_mm"] == pytest.approx(4 * 2.5)
+
+
+def test_pictures_have_no_spacing_to_report(tmp_path):
+    for name in ("pred", "ref"):
+        Image.fromarray(labels(255, 255)[3]).save(tmp_path / f"{name}.png")
+    row = evaluate(tmp_path / "pred.png", tmp_path / "ref.png")
+    assert row["spacing_zyx_mm"] is None
+    assert row["structures"]["lungs"]["dice"] == 1.0
+
+
+@pytest.fixture
+def folders(tmp_path):
+    pred, ref = tmp_path / "pred", tmp_path / "ref"
+    pred.mkdir()
+    ref.mkdir()
+    for number in range(6):
+        save(pred / f"s{number}_lungs.nii.gz", labels(shift=number % 3))
+        save(ref / f"s{number}.nrrd", labels(4, 3))
+    return pred, ref
+
+
+def test_folders_are_matched_by_name_and_nothing_is_dropped(folders):
+    pred, ref = folders
+    save(ref / "unpredicted_seg.nii.gz", labels())
+    save(pred / "unknown.nii.gz", labels())
+    save(pred / "moved.nii", labels(), Geometry.from_parts(SHAPE))
+    save(ref / "moved.nii", labels())
+    rows = {row["name"]: row for row in evaluate_folders(pred, ref)}
+    assert [name for name, row in rows.items() if row["error"] is None] == [
+        f"s{i}" for i in range(6)
+    ]
+    assert rows["unpredicted"]["error"]["code"] == "unmatched"
+    assert "prediction" in rows["unpredicted"]["error"]["message"]
+    assert "reference" in rows["unknown"]["error"]["message"]
+    assert rows["moved"]["error"]["code"] == "bad_input"
+    assert len(summary(list(rows.values()))["failed"]) == 3
+    json.dumps(list(rows.values()), allow_nan=False)
+
+
+def test_bad_folders_are_a_usage_error(tmp_path, folders):
+    pred, _ = folders
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="partner"):
+        evaluate_folders(pred, tmp_path / "empty")
+    with pytest.raises(UsageError, match="not a folder"):
+        evaluate_folders(pred, tmp_path / "missing")
+    save(pred / "s1.mha", labels())
+    with pytest.raises(UsageError, match="both named 's1'"):
+        evaluate_folders(pred, pred)
+
+
+def test_summary(folders):
+    rows = evaluate_folders(*folders)
+    dice = [row["structures"]["right"]["dice"] for row in rows]
+    found = summary(rows)["structures"]["right"]["dice"]
+    assert found["n"] == 6 and found["infinite"] == 0
+    assert found["mean"] == pytest.approx(np.mean(dice))
+    assert found["median"] == pytest.approx(np.median(dice))
+    assert found["worst"]["value"] == min(dice) and found["worst"]["name"] in ("s2", "s5")
+    low, high = found["ci95"]
+    assert min(dice) <= low < found["mean"] < high <= max(dice)
+    assert summary(rows[:5])["structures"]["right"]["dice"]["ci95"] is None
+    pairs = {f"s{i}": f"patient{i // 2}" for i in range(6)}
+    assert summary(rows, pairs)["structures"]["right"]["dice"]["ci95"] is None
+
+
+def test_summary_does_not_hide_infinite_distances():
+    ref, missed = Mask(labels(), GEOMETRY), Mask(np.zeros(SHAPE, np.uint8), GEOMETRY)
+    rows = [evaluate(ref, ref), evaluate(Mask(labels(shift=1), GEOMETRY), ref)]
+    rows += [{**evaluate(missed, ref), "name": f"missed{i}"} for i in range(2)]
+    hd95 = summary(rows)["structures"]["lungs"]["hd95_mm"]
+    assert hd95["infinite"] == 2
+    assert hd95["worst"] == {"value": None, "name": "missed0"}
+    assert hd95["median"] is None
+    assert hd95["mean"] == pytest.approx(0.35)
+    assert "2 of 4" in to_markdown(rows)
+
+
+def test_worst_volume_difference_is_the_largest_either_way():
+    ref = Mask(labels(), GEOMETRY)
+    half, most = labels(), labels()
+    half[:, :9], most[:, :5] = 0, 0
+    rows = [
+        {**evaluate(Mask(array, GEOMETRY), ref), "name": name}
+        for name, array in (("half", half), ("most", most))
+    ]
+    worst = summary(rows)["structures"]["lungs"]["volume_difference_ml"]["worst"]
+    assert worst["name"] == "half" and worst["value"] < 0
+
+
+def test_csv_is_tidy(folders, tmp_path):
+    pred, ref = folders
+    save(pred / "alone.nii.gz", labels())
+    rows = evaluate_folders(pred, ref)
+    write_csv(rows, tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as stream:
+        lines = list(csv.DictReader(stream))
+    assert len(lines) == 6 * 3 + 1
+    assert [line["structure"] for line in lines[1:4]] == ["lungs", "right", "left"]
+    assert float(lines[1]["dice"]) == rows[1]["structures"]["lungs"]["dice"]
+    assert lines[0]["name"] == "alone" and "no reference" in lines[0]["error"]
+    assert not list(tmp_path.glob("*.part"))
+    with pytest.raises(OutputError, match=r"t\.csv"):
+        write_csv(rows, tmp_path / "nowhere" / "t.csv")
+
+
+def test_markdown_names_every_scan_and_failure(folders):
+    pred, ref = folders
+    save(pred / "alone.nii.gz", labels())
+    text = to_markdown(evaluate_folders(pred, ref))
+    assert "### Lungs (6 scans)" in text and "### Not evaluated" in text
+    assert "| s3 | 1.0000 | 0.00 |" in text
+    assert "alone" in text
+    table = [line for line in text.splitlines() if line.startswith("| Dice")]
+    assert len(table) == 3 and " to " in table[0]
+
+
+def test_no_torch_is_loaded():
+    code = (
+        "import sys, pleura.lab.evaluate, pleura.lab.baseline;"
+        "sys.exit(bool({'torch', 'monai'} & set(sys.modules)))"
+    )
+    source = Path(__file__).resolve().parents[2] / "src"
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(source)})
+    assert done.returncode == 0
