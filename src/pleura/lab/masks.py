@@ -9,23 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 from pleura.errors import GeometryError, PleuraError, UnreadableError, UsageError
+from pleura.read.files import ITK_SUFFIXES, NIFTI_SUFFIXES, read_grid
 from pleura.volume import Geometry
 
 IntArray = npt.NDArray[np.integer[Any]]
 
-NIFTI_SUFFIXES = (".nii.gz", ".nii")
-ITK_SUFFIXES = (".nrrd", ".mha", ".mhd")
 PICTURE_SUFFIXES = (".png", ".tif", ".tiff")
-MASK_SUFFIXES = NIFTI_SUFFIXES + ITK_SUFFIXES + PICTURE_SUFFIXES
+MASK_SUFFIXES = (*NIFTI_SUFFIXES, *ITK_SUFFIXES, *PICTURE_SUFFIXES)
 _NAME_ENDINGS = ("_lungs", "_seg")
-
-_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def suffix_of(path: Path) -> str:
-    """The known mask suffix of a file in lower case, or ""."""
-    name = path.name.lower()
-    return next((suffix for suffix in MASK_SUFFIXES if name.endswith(suffix)), "")
+    """The known suffix of a mask file as it is written, or ""."""
+    name = path.name
+    known = (suffix for suffix in MASK_SUFFIXES if name.lower().endswith(suffix))
+    return next((name[-len(suffix) :] for suffix in known), "")
 
 
 def scan_name(path: Path) -> str:
@@ -39,14 +37,13 @@ def scan_name(path: Path) -> str:
 
 def is_picture(path: Path) -> bool:
     """True for PNG and TIFF, which know no spacing."""
-    return suffix_of(path) in PICTURE_SUFFIXES
+    return suffix_of(path).lower() in PICTURE_SUFFIXES
 
 
 def read_mask(path: Path) -> tuple[IntArray, Geometry]:
     """Read a label file.
 
-    NIfTI through nibabel (sform, then qform), NRRD and MetaImage through SimpleITK, PNG and TIFF
-    through pillow as one slice with a spacing of 1.
+    Volumes are read as scans are; PNG and TIFF are one slice with a spacing of 1.
 
     Returns:
         Labels (z, y, x), uint8 where they fit, and the grid in LPS.
@@ -64,12 +61,10 @@ def read_mask(path: Path) -> tuple[IntArray, Geometry]:
             f"'{path}' is no mask that pleura reads; give one of {', '.join(MASK_SUFFIXES)}."
         )
     try:
-        if suffix in NIFTI_SUFFIXES:
-            array, geometry = _read_nifti(path)
-        elif suffix in ITK_SUFFIXES:
-            array, geometry = _read_itk(path)
-        else:
+        if suffix.lower() in PICTURE_SUFFIXES:
             array, geometry = _read_picture(path)
+        else:
+            array, geometry, _, _ = read_grid(path)
     except PleuraError:
         raise
     except Exception as error:  # decoders raise whatever their format makes them stumble over
@@ -78,38 +73,6 @@ def read_mask(path: Path) -> tuple[IntArray, Geometry]:
             f"The mask '{path}' can't be read ({reason[0].rstrip('.')}); write it anew."
         ) from error
     return _integers(array, path), geometry
-
-
-def _read_nifti(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
-    import nibabel
-
-    image = nibabel.load(path)
-    array = np.asanyarray(image.dataobj)  # type: ignore[attr-defined]
-    while array.ndim > 3 and array.shape[-1] == 1:
-        array = array[..., 0]
-    if array.ndim == 2:
-        array = array[..., np.newaxis]
-    if array.ndim != 3:
-        raise _not_3d(path, array.shape)
-    array = array.transpose(2, 1, 0)
-    affine = _RAS_TO_LPS @ image.affine  # type: ignore[attr-defined]
-    return array, Geometry(_shape(array), affine)
-
-
-def _read_itk(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
-    import SimpleITK as sitk
-
-    image = sitk.ReadImage(str(path))
-    if image.GetNumberOfComponentsPerPixel() != 1:
-        raise UsageError(f"The mask '{path}' holds colours or vectors; give one number a voxel.")
-    if image.GetDimension() == 2:
-        image = sitk.JoinSeries(image)
-    if image.GetDimension() != 3:
-        raise _not_3d(path, image.GetSize())
-    array = sitk.GetArrayFromImage(image)
-    return array, Geometry.from_parts(
-        _shape(array), image.GetSpacing()[::-1], image.GetOrigin(), image.GetDirection()
-    )
 
 
 def _read_picture(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
@@ -141,7 +104,3 @@ def _integers(array: npt.NDArray[Any], path: Path) -> IntArray:
 def _shape(array: npt.NDArray[Any]) -> tuple[int, int, int]:
     z, y, x = array.shape
     return z, y, x
-
-
-def _not_3d(path: Path, shape: tuple[int, ...]) -> GeometryError:
-    return GeometryError(f"The mask '{path}' has shape {shape}; give a 2-D or 3-D label map.")

@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from pleura.body import body_box
 from pleura.errors import GeometryError, InputError, UsageError
+from pleura.lab.masks import IntArray, read_mask
 from pleura.lab.sources import Pair, find_pairs
 from pleura.lab.split import Split
 from pleura.lab.store import StoreGrid, StoreWriter
-from pleura.labels import CHANNELS, Scheme, lungs_of, resolve_scheme
+from pleura.labels import CHANNELS, Scheme, any_of, lungs_of, resolve_scheme
 from pleura.preprocess import Orientation
 from pleura.read import read
-from pleura.read.files import read_grid
 from pleura.volume import Geometry, Volume
 
 _GRID_TOLERANCE_MM = 0.1
@@ -102,12 +102,12 @@ def load_pair(
         InputError: unreadable, or grids that don't match.
     """
     volume = read(pair.image)
-    array, geometry = read_labels(pair.labels)
+    array, geometry = read_mask(pair.labels)
     array = onto_grid(array, geometry, volume.geometry, pair.name)
     scheme = resolve_scheme(np.unique(array), labels)
     if scheme.has_sides:
         occupancy = np.stack(
-            [np.isin(array, numbers) for numbers in (scheme.right, scheme.left, scheme.airways)]
+            [any_of(array, numbers) for numbers in (scheme.right, scheme.left, scheme.airways)]
         )
         return volume, occupancy, _channels(scheme)
     lungs = lungs_of(array, scheme)
@@ -124,27 +124,7 @@ def _channels(scheme: Scheme) -> tuple[str, ...]:
     return ("right", "left", "airways") if scheme.airways else ("right", "left")
 
 
-def read_labels(path: Path) -> tuple[npt.NDArray[np.int16], Geometry]:
-    """Label numbers (z, y, x) and their grid; PNG and TIFF masks are one slice.
-
-    Raises:
-        InputError: unreadable, or not whole numbers.
-    """
-    if path.suffix.lower() == ".png":
-        from PIL import Image
-
-        pixels = np.asarray(Image.open(path).convert("L"))[None]
-        return pixels.astype(np.int16), Geometry.from_parts(pixels.shape)
-    array, geometry, _, _ = read_grid(path)
-    rounded = np.round(array).astype(np.int16)
-    if array.dtype.kind == "f" and not np.array_equal(rounded, array):
-        raise UsageError(f"{path} holds fractions instead of label numbers; give a label mask.")
-    return rounded, geometry
-
-
-def onto_grid(
-    array: npt.NDArray[np.int16], have: Geometry, want: Geometry, name: str
-) -> npt.NDArray[np.int16]:
+def onto_grid(array: IntArray, have: Geometry, want: Geometry, name: str) -> IntArray:
     """Labels on the image's grid: the same, or the same with axes flipped or permuted.
 
     Raises:
@@ -159,7 +139,7 @@ def onto_grid(
             f"Image and labels of {name} lie on different grids ({want.shape_zyx} and "
             f"{have.shape_zyx} voxels); resample the labels to the image."
         )
-    return np.asarray(target.undo(canonical.apply(array)), dtype=np.int16)
+    return np.asarray(target.undo(canonical.apply(array)), dtype=array.dtype)
 
 
 def sides_from_geometry(

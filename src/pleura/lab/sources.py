@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pleura.errors import UsageError
+from pleura.lab.masks import suffix_of
 
 IMAGE_FOLDERS = ("imagesTr", "images")
 LABEL_FOLDERS = ("labelsTr", "labels", "masks")
 LUNA16_MASKS = "seg-lungs-LUNA16"
-_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mhd", ".mha", ".tif", ".tiff", ".png")
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,6 @@ class Pair:
     name: str
     image: Path
     labels: Path
-
-
-def scan_name(path: Path) -> str:
-    """The file's name without its format's suffix."""
-    name = path.name
-    for suffix in _SUFFIXES:
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name
 
 
 def find_pairs(source: Path, more_images: Sequence[Path] = ()) -> tuple[list[Pair], list[str]]:
@@ -73,7 +64,7 @@ def _entries(places: Sequence[Path], folders: bool) -> dict[str, Path]:
     """Name -> path of the scans lying in `places`; `folders` admits DICOM folders."""
     found = [path for place in places for path in sorted(place.iterdir())]
     return {
-        scan_name(path): path
+        path.name.removesuffix(suffix_of(path)): path
         for path in found
-        if (path.is_dir() and folders) or path.name.lower().endswith(_SUFFIXES)
+        if (path.is_dir() and folders) or suffix_of(path)
     }
