@@ -16,7 +16,7 @@ from pleura.write.atomic import write_bytes
 LUNG_WINDOW_HU = (-1350.0, 150.0)  # level -600, width 1500
 COLOURS = {RIGHT: (66, 165, 245), LEFT: (255, 152, 0), AIRWAYS: (102, 187, 106)}
 _TINT = 0.22
-_PANEL_HEIGHT = 420
+_HEIGHT = 420
 _GAP = 8
 
 Pixels = npt.NDArray[np.uint8]
@@ -34,11 +34,14 @@ def overlay(volume: Volume, mask: Mask) -> Pixels:
     z_mm, y_mm, x_mm = orientation.geometry(volume.geometry).spacing_zyx_mm
     lungs = (labels == RIGHT) | (labels == LEFT)
     z, y, x = (_fullest(lungs, axis) for axis in range(3))
-    panels = [_panel(hu[z], labels[z], (y_mm, x_mm))]
+    views = [(hu[z], labels[z], (y_mm, x_mm))]
     if hu.shape[0] > 1:
-        panels.append(_panel(hu[::-1, y], labels[::-1, y], (z_mm, x_mm)))
-        panels.append(_panel(hu[::-1, :, x], labels[::-1, :, x], (z_mm, y_mm)))
-    gap = np.zeros((_PANEL_HEIGHT, _GAP, 3), dtype=np.uint8)
+        views.append((hu[::-1, y], labels[::-1, y], (z_mm, x_mm)))
+        views.append((hu[::-1, :, x], labels[::-1, :, x], (z_mm, y_mm)))
+    # One scale for all panels, so that sizes can be compared.
+    pixel_mm = max(slice_.shape[0] * mm[0] for slice_, _, mm in views) / _HEIGHT
+    panels = [_centred(_panel(*view, pixel_mm)) for view in views]
+    gap = np.zeros((_HEIGHT, _GAP, 3), dtype=np.uint8)
     joined = [part for panel in panels for part in (gap, panel)][1:]
     return np.concatenate(joined, axis=1)
 
@@ -58,16 +61,22 @@ def _fullest(lungs: npt.NDArray[np.bool_], axis: int) -> int:
     return int(counts.argmax()) if counts.any() else lungs.shape[axis] // 2
 
 
+def _centred(panel: Pixels) -> Pixels:
+    """The panel on black, `_HEIGHT` high."""
+    space = _HEIGHT - panel.shape[0]
+    return np.pad(panel, ((space // 2, space - space // 2), (0, 0), (0, 0)))
+
+
 def _panel(
-    hu: npt.NDArray[np.generic], labels: LabelArray, spacing_mm: tuple[float, float]
-) -> Pixels:
+    hu: npt.NDArray[np.generic], labels: LabelArray, spacing_mm: tuple[float, float],
+    pixel_mm: float,
+) -> Pixels:  # fmt: skip
     from PIL import Image
 
     low, high = LUNG_WINDOW_HU
     grey = np.clip((hu.astype(np.float32) - low) / (high - low) * 255, 0, 255).astype(np.uint8)
-    height, width = grey.shape[0] * spacing_mm[0], grey.shape[1] * spacing_mm[1]
-    # Very flat stacks (a few slices) would make a panel of thousands of columns.
-    size = (min(2 * _PANEL_HEIGHT, max(1, round(_PANEL_HEIGHT * width / height))), _PANEL_HEIGHT)
+    height = round(grey.shape[0] * spacing_mm[0] / pixel_mm)
+    size = (max(1, round(grey.shape[1] * spacing_mm[1] / pixel_mm)), min(_HEIGHT, max(1, height)))
     rgb = np.asarray(
         Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR).convert("RGB"),
         dtype=np.float32,
