@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cc3d
+import fill_voids
 import numpy as np
 import numpy.typing as npt
 
 BODY_HU = -500  # between air and fat, also on scans whose scale is 0.8 x HU
 _COARSE_PIXELS = 128  # the body is searched on a grid of about this many pixels
 _COARSE_SLICES = 64
+_OPENING = 1 / 64  # radius over the frame's longer side: about 8 mm, more than a table's shell
 _MARGIN = 0.02  # of the box's longer side, so that skin never touches the edge
 
 
@@ -42,14 +44,16 @@ def strides(shape_zyx: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 def coarse_body(hu: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
-    """The body on the coarse grid, lungs and bowel gas left out.
+    """The body on the coarse grid, with the air that it encloses in plane.
 
-    The largest connected region denser than air, after an in-plane opening that removes the table,
-    blankets and cables. All False when there is none.
+    The largest connected region denser than air, filled, after an in-plane opening that removes
+    the table, blankets and cables. All False when there is none.
     """
     step_z, step, _ = strides(hu.shape)
     dense = hu[::step_z, step // 2 :: step, step // 2 :: step] > BODY_HU
-    opened = _opened(dense, radius=2)
+    # Lungs are filled first, or a thin chest wall would be opened away with the table.
+    filled = np.stack([np.asarray(fill_voids.fill(plane), dtype=bool) for plane in dense])
+    opened = _opened(filled, radius=max(1, round(_OPENING * max(dense.shape[1:]))))
     if not opened.any():
         return opened
     return np.asarray(cc3d.largest_k(opened.astype(np.uint8), k=1, connectivity=6) > 0)
