@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
-HELP = """Accurate lung masks from chest CT, on an ordinary CPU, offline.
-
-For research, not a medical device.
-"""
+HELP = "Accurate lung masks from chest CT, on an ordinary CPU, offline."
+NOTICE = "For research, not a medical device."
 
 # "module:function", so that `pleura --help` loads no command and no library of it.
 _COMMANDS = {
@@ -25,7 +24,16 @@ _COMMANDS = {
 def build_app() -> App:
     from pleura.cli.version import installed_version
 
-    app = App(name="pleura", help=HELP, version=installed_version, result_action="return_value")
+    app = App(
+        name="pleura",
+        help=HELP,
+        help_epilogue=NOTICE,  # every command's help repeats it
+        help_format="plaintext",  # Markdown would swallow `<scan>`, and takes time to load
+        version=installed_version,
+        default_parameter=Parameter(negative=()),
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+    )
     for name, (target, summary) in _COMMANDS.items():
         app.command(target, name=name, help=summary)
     return app
@@ -33,6 +41,9 @@ def build_app() -> App:
 
 def entry() -> None:
     """The console script."""
+    # A path that is no valid UTF-8 must not break a message that names it.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main())
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,32 +15,32 @@ from cyclopts import App, CycloptsError
 from pleura.errors import EXIT_FAILURE, EXIT_OK, PleuraError, UsageError
 
 
+class InterruptError(PleuraError):
+    """Ctrl-C; 130 is what shells expect then."""
+
+    code = "interrupted"
+    exit = 130
+
+
 def guarded(app: App, arguments: Sequence[str]) -> int:
-    """Exit code of `app` called with `arguments`."""
+    """Exit code of `app` called with `arguments`; the only place that shows errors."""
     as_json = "--json" in arguments
     try:
-        code = app(arguments, exit_on_error=False, print_error=False)
-        return code if isinstance(code, int) else EXIT_OK
-    except CycloptsError as error:
-        return fail(UsageError(f"{_sentence(error)} See `pleura --help`."), as_json)
-    except PleuraError as error:
-        return fail(error, as_json)
-    except KeyboardInterrupt:
-        print("Stopped; nothing was written.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of our output went away
+        try:
+            with warnings.catch_warnings():
+                # Libraries' remarks; what matters to the user is a finding or an error.
+                warnings.simplefilter("ignore")
+                code = app(arguments, exit_on_error=False, print_error=False)
+        except BrokenPipeError:
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            code = fail(_as_pleura_error(error), as_json)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        # What is still buffered has no reader either; the interpreter would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILURE
-    except MemoryError:
-        return fail(PleuraError("There is not enough memory for this scan; free some."), as_json)
-    except ModuleNotFoundError as error:
-        return fail(_missing(error), as_json)
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        return fail(PleuraError(f"{error.strerror or error}{where}."), as_json)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        message = f"pleura failed unexpectedly ({reason}); please report this with the command."
-        return fail(PleuraError(message), as_json)
+    return code if isinstance(code, int) else EXIT_OK
 
 
 def fail(error: PleuraError, as_json: bool) -> int:
@@ -54,9 +57,40 @@ def print_json(record: Any) -> None:
     print(json.dumps(record, indent=2, allow_nan=False))
 
 
+def _as_pleura_error(error: BaseException) -> PleuraError:
+    """Any error as one with a code, an exit code and one sentence."""
+    match error:
+        case PleuraError():
+            return error
+        case CycloptsError():
+            return UsageError(f"{_sentence(error)}; see `pleura --help`.")
+        case KeyboardInterrupt():
+            return InterruptError("Stopped by Ctrl-C; no output was written.")
+        case MemoryError():
+            return PleuraError("There is not enough memory for this scan; free some or crop it.")
+        case ModuleNotFoundError():
+            return _missing(error)
+        case OSError():
+            where = f" ({error.filename})" if error.filename else ""
+            return PleuraError(f"{error.strerror or _first_line(error)}{where}.")
+    reason = f"{type(error).__name__}: {_first_line(error)}".rstrip(" .:")
+    return PleuraError(
+        f"pleura failed unexpectedly ({reason}); please report this with the command."
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), "")
+
+
 def _sentence(error: CycloptsError) -> str:
-    text = " ".join(str(error).split())
-    return text if text.endswith(".") else f"{text}."
+    """What was wrong and the suggestion, of a message that may have several sentences."""
+    first, *more = re.split(r"(?<=[.?!]) +(?=[A-Z])", " ".join(str(error).split()))
+    said = first.rstrip(".?!")
+    for sentence in more:
+        if sentence.startswith("Did you mean"):
+            said += f", did you mean {sentence.removeprefix('Did you mean').strip(' .?!')}"
+    return said
 
 
 def _missing(error: ModuleNotFoundError) -> PleuraError:

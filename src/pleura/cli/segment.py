@@ -6,12 +6,15 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from pleura.cli.run import print_json
-from pleura.errors import EXIT_OK, EXIT_STRICT, UnreadableError, UsageError
+from pleura.errors import EXIT_OK, EXIT_STRICT, UsageError
+
+if TYPE_CHECKING:
+    from pleura.segmenter import Result
 
 
 def segment(
@@ -32,8 +35,7 @@ def segment(
 ) -> int:
     """Segment a chest CT: one scan in, one mask out.
 
-    Labels in the mask: 1 right lung, 2 left lung (the patient's sides). For research, not a
-    medical device.
+    Labels in the mask: 1 right lung, 2 left lung (the patient's sides).
 
     Parameters
     ----------
@@ -62,11 +64,11 @@ def segment(
     strict
         Exit with 3 when the verdict is fail.
     """
+    from pleura.read import existing
     from pleura.segmenter import Segmenter, SegmentOptions, with_output
-    from pleura.write import check_output, check_place, write_mask
+    from pleura.write import check_output, check_place
 
-    if not scan.exists():
-        raise UnreadableError(f"{scan} does not exist; check the path.")
+    scan = existing(scan)
     output = output or Path(f"{base_name(scan)}_lungs.nii.gz")
     check_output(output, scan)
     if picture is not None:
@@ -78,11 +80,7 @@ def segment(
     with SliceProgress(quiet=json) as progress:
         result = segmenter.segment(scan, options, progress.update)
     began = time.perf_counter()
-    write_mask(result.mask, output)
-    if picture is not None:
-        from pleura.report.picture import write_picture
-
-        write_picture(result.volume, result.mask, picture)
+    write(result, output, picture)
     result = with_output(result, output, time.perf_counter() - began)
     if json:
         print_json(result.record)
@@ -92,21 +90,28 @@ def segment(
     return EXIT_STRICT if strict and failed else EXIT_OK
 
 
+def write(result: Result, output: Path, picture: Path | None) -> None:
+    """Both files or, after an error, neither."""
+    from pleura.write import write_mask
+
+    if picture is None:
+        write_mask(result.mask, output)
+        return
+    from pleura.report.picture import write_picture
+    from pleura.write.atomic import staging
+
+    # The picture is on the disk, all but renamed, before the mask is written.
+    with staging(picture) as folder:
+        write_picture(result.volume, result.mask, folder / picture.name)
+        write_mask(result.mask, output)
+
+
 def base_name(scan: Path) -> str:
     """The scan's name without the suffix of its format; a folder's own name."""
     name = scan.resolve().name if scan.is_dir() else scan.name
     suffixes = (
-        ".nii.gz",
-        ".nii",
-        ".nrrd",
-        ".nhdr",
-        ".mha",
-        ".mhd",
-        ".dcm",
-        ".zip",
-        ".tif",
-        ".tiff",
-    )
+        ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".zip", ".tif", ".tiff",
+    )  # fmt: skip
     for suffix in suffixes:
         if name.lower().endswith(suffix) and not scan.is_dir():
             return name[: -len(suffix)]

@@ -1,6 +1,7 @@
 """Reading: a path or an image in memory -> `Volume` in Hounsfield units.
 
 files.py     NIfTI, NRRD, MetaImage, TIFF
+metaimage.py is a MetaImage whole? (ITK doesn't say)
 dicom*.py    DICOM folder or file: find series, choose one, order its slices
 archive.py   zip of DICOM
 memory.py    numpy array with spacing, SimpleITK and nibabel images
@@ -51,9 +52,7 @@ def read(
         return read_memory(source, spacing)
     if spacing is not None:
         raise UsageError("Spacing is for numpy arrays; a file carries its own, leave it out.")
-    path = Path(source).expanduser()
-    if not path.exists():
-        raise UnreadableError(f"{path} does not exist; check the path.")
+    path = existing(source)
     wanted = None if series is None else str(series)
     name = path.name.lower()
     if path.is_dir() or name.endswith(".dcm"):
@@ -72,6 +71,18 @@ def read(
     if wanted is not None:
         raise UsageError(f"{path} is one image without series; leave --series out.")
     return read_file(path)
+
+
+def existing(source: str | Path) -> Path:
+    """The path, `~` expanded; raises UnreadableError when nothing is there."""
+    path = Path(source).expanduser()
+    try:
+        there = path.exists()
+    except (OSError, ValueError):  # a name too long, a folder that may not be entered, a NUL
+        there = False
+    if not there:
+        raise UnreadableError(f"{path} does not exist or can't be reached; check the path.")
+    return path
 
 
 def _read_dicom(path: Path, wanted: str | None) -> Volume:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from pleura.errors import GeometryError, NotCTError, PleuraError, UnreadableError
 from pleura.findings import Finding
 from pleura.read.intensity import checked, to_hu
+from pleura.read.metaimage import data_file, verify
 from pleura.volume import Geometry, Volume
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ TIFF_SUFFIXES = (".tif", ".tiff")
 SUFFIXES = (*NIFTI_SUFFIXES, *ITK_SUFFIXES, *TIFF_SUFFIXES)
 
 MOST_VOXELS = 1_600_000_000  # 512 x 512 x 6000; more is a broken header, not a chest
+_MOST_TRAILING = 1 << 20  # bytes that may follow the voxels
 
 
 def read_file(path: Path) -> Volume:
@@ -35,19 +38,23 @@ def read_file(path: Path) -> Volume:
         raise PleuraError(
             f"{path} does not fit into memory; free some or crop the scan."
         ) from error
+    except PermissionError as error:
+        raise UnreadableError(f"{path} may not be read by you; check its permissions.") from error
     except Exception as error:  # every library has its own errors for damaged files
         raise UnreadableError(
-            f"{path} can't be read ({_first_line(error)}); it is damaged "
-            "or not what its suffix says."
+            f"{path} can't be read ({_reason(error)}); it is damaged or not what its suffix says."
         ) from error
     hu, more = to_hu(array, str(path))
     return checked(Volume(hu, geometry, path, _format_of(path), (*findings, *more), header))
 
 
-def _first_line(error: Exception) -> str:
-    # SimpleITK's messages end with the reason, behind lines about where in ITK it came up.
+def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:200].rstrip(".")
+    # SimpleITK's messages end with the reason, behind lines about where in ITK it came up.
+    reason = lines[-1 if isinstance(error, RuntimeError) else 0] if lines else type(error).__name__
+    if "Unable to determine ImageIO" in reason:
+        return "unknown content"
+    return reason[:200].rstrip(".")
 
 
 def _format_of(path: Path) -> str:
@@ -66,9 +73,7 @@ def read_grid(
     """
     name = path.name.lower()
     if name.endswith(NIFTI_SUFFIXES):
-        import nibabel
-
-        return from_nibabel(nibabel.load(path), str(path))
+        return _read_nifti(path)
     array, geometry = _read_itk(path)
     if not name.endswith(TIFF_SUFFIXES):
         return array, geometry, None, ()
@@ -81,14 +86,38 @@ def read_grid(
     return array, Geometry.from_parts(geometry.shape_zyx), None, (finding,)
 
 
+def _read_nifti(path: Path) -> tuple[npt.NDArray[Any], Geometry, Any, tuple[Finding, ...]]:
+    from nibabel import Nifti1Image, Nifti2Image
+
+    # Not nibabel.load: it reads no checksum, and takes only some spellings of the suffix.
+    packed = path.name.lower().endswith(".gz")
+    with gzip.open(path) if packed else path.open("rb") as stream:
+        start = stream.read(4)
+        stream.seek(0)
+        sizes = {int.from_bytes(start, "little"), int.from_bytes(start, "big")}
+        kind = Nifti1Image if 348 in sizes else Nifti2Image if 540 in sizes else None
+        if kind is None:
+            raise UnreadableError(
+                f"{path} has no NIfTI header; it is damaged or not what its suffix says, "
+                "copy or convert the scan again."
+            )
+        read = from_nibabel(kind.from_stream(stream), str(path))
+        if packed:  # the checksum behind the voxels is only compared by reading on
+            stream.read(_MOST_TRAILING)
+    return read
+
+
 def from_nibabel(
     image: Any, where: str
 ) -> tuple[npt.NDArray[Any], Geometry, Any, tuple[Finding, ...]]:
     """Array (z, y, x), grid (RAS turned to LPS), header and findings of a nibabel image."""
+    from nibabel.nifti1 import Nifti1Header
+
     shape = _three_dimensions(image.shape, where)
-    header = image.header
+    # Other formats that nibabel knows have no fields that a NIfTI mask could repeat.
+    header = image.header if isinstance(image.header, Nifti1Header) else None
     findings: tuple[Finding, ...] = ()
-    if not (header.get("qform_code", 1) or header.get("sform_code", 1)):
+    if header is not None and not (header["qform_code"] or header["sform_code"]):
         finding = Finding(
             "orientation_missing",
             "warn",
@@ -111,11 +140,18 @@ def _read_itk(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
+    data = None
+    if _format_of(path) == "metaimage":
+        data = data_file(path)
+        reader.SetImageIO("MetaImageIO")  # which ITK itself doesn't find for an upper-case suffix
     reader.ReadImageInformation()
     if reader.GetNumberOfComponents() > 1:
         raise NotCTError(f"{path} is a colour or vector image, not a CT; give the original scan.")
     _three_dimensions(reader.GetSize(), str(path))
-    return from_sitk(reader.Execute(), str(path))
+    array, geometry = from_sitk(reader.Execute(), str(path))
+    if data is not None:
+        verify(data, array, path)
+    return array, geometry
 
 
 def from_sitk(image: sitk.Image, where: str) -> tuple[npt.NDArray[Any], Geometry]:

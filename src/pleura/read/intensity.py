@@ -36,6 +36,10 @@ def to_hu(array: npt.NDArray[Any], where: str) -> tuple[HUArray, tuple[Finding, 
             f"{where} holds {array.dtype} values instead of HU; give the CT image itself."
         )
     finite = np.isfinite(array)
+    if not finite.all() and finite.any():
+        # Before the lost voxels become air: air would make a picture look like HU.
+        numbers = array[finite]
+        _check_range(float(numbers.min()), float(numbers.max()), where)
     hu = np.clip(np.where(finite, np.round(array), AIR_HU), _INT16.min, _INT16.max).astype(np.int16)
     if finite.all():
         return hu, ()
@@ -85,23 +89,25 @@ def checked(volume: Volume) -> Volume:
         IntensityError: constant, an 8-bit picture, a range far from CT's, or nothing below 0 HU.
     """
     where = "The scan" if volume.source is None else str(volume.source)
-    low, high = int(volume.array.min()), int(volume.array.max())
+    _check_range(float(volume.array.min()), float(volume.array.max()), where)
+    return volume
+
+
+def _check_range(low: float, high: float, where: str) -> None:
     if low == high:
-        raise IntensityError(f"{where} has the same value ({low}) everywhere; it holds no image.")
+        raise IntensityError(f"{where} has the same value ({low:g}) everywhere; it holds no image.")
     if low >= 0 and high <= 255:
         raise IntensityError(
-            f"{where} holds values from {low} to {high}, an 8-bit picture or a mask without HU; "
-            "give the original CT."
+            f"{where} holds values from {low:g} to {high:g}, an 8-bit picture or a mask without "
+            "HU; give the original CT."
         )
     if high - low < _LEAST_RANGE:
         raise IntensityError(
-            f"{where} spans only {low} to {high}, too little for HU (was it normalised?); "
+            f"{where} spans only {low:g} to {high:g}, too little for HU (was it normalised?); "
             "give the original CT."
         )
     if low >= 0:
         raise IntensityError(
-            f"{where} has no value below 0 (from {low} to {high}), so its rescale to HU "
-            "is missing; "
-            "convert it again with slope and intercept (often -1024)."
+            f"{where} has no value below 0 (from {low:g} to {high:g}), so its rescale to HU is "
+            "missing; convert it again with slope and intercept (often -1024)."
         )
-    return volume

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from pleura.errors import UsageError
+from pleura.errors import OutputError, UsageError
 from pleura.volume import Mask
-from pleura.write.images import ITK_SUFFIXES, write_itk, write_nifti
+from pleura.write.images import DATA_SUFFIX, ITK_SUFFIXES, write_itk, write_nifti
 
 SUFFIXES = (".nii.gz", ".nii", *ITK_SUFFIXES)
 
@@ -15,25 +16,44 @@ def check_output(path: Path, source: Path | None) -> None:
     """Refuse an output before any work is done.
 
     Raises:
-        UsageError: unknown suffix, missing folder, or the input itself.
+        UsageError: unknown suffix, missing folder, the input itself or a place inside its folder.
+        OutputError: no permission to write there.
     """
     if not path.name.lower().endswith(SUFFIXES):
         raise UsageError(
             f"{path} has no suffix that a mask can be written as; use {', '.join(SUFFIXES)}."
         )
     check_place(path, source)
+    data = path.with_suffix(DATA_SUFFIX)
+    if path.suffix.lower() == ".mhd" and data.exists() and not path.exists():
+        raise UsageError(
+            f"{path} would overwrite {data}, which belongs to another image; name another file."
+        )
 
 
 def check_place(path: Path, source: Path | None) -> None:
-    """Refuse a missing folder, a folder as file, or the input itself (UsageError)."""
+    """Refuse a place where nothing can or should be written.
+
+    Raises:
+        UsageError: missing folder, a folder as file, the input itself or a place inside its folder.
+        OutputError: no permission to write there.
+    """
     if not path.parent.is_dir():
         raise UsageError(f"The folder {path.parent} does not exist; make it or choose another.")
     if path.is_dir():
         raise UsageError(f"{path} is a folder; name a file.")
-    if source is None or not path.exists():
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"{path} could not be written (no permission); choose another place.")
+    if source is None:
         return
-    if path.samefile(source) or (source.is_dir() and source.resolve() in path.resolve().parents):
+    if path.exists() and path.samefile(source):
         raise UsageError(f"{path} is the input; pleura never overwrites a scan, name another file.")
+    places = (path.resolve(), path.parent.resolve() / path.name)
+    if source.is_dir() and any(source.resolve() in place.parents for place in places):
+        raise UsageError(
+            f"{path} lies in the input's folder, where pleura never writes; "
+            "name an output elsewhere (-o)."
+        )
 
 
 def write_mask(mask: Mask, path: Path) -> None:

@@ -6,10 +6,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pleura.errors import OutputError
+
+_PREFIX = ".pleura-"
 
 
 @contextmanager
@@ -17,24 +19,30 @@ def staging(target: Path) -> Iterator[Path]:
     """A hidden folder beside `target`; what was written into it is moved out at the end.
 
     Files keep their names (a .mhd names its .zraw); the one called like the target comes last, so
-    that it never points to a file that isn't there yet. After an error nothing is left.
+    that it never points to a file that isn't there yet. After an error nothing is left, and what
+    was there before is as it was.
 
     Raises:
         OutputError: any OSError on the way, as one sentence.
     """
     folder: Path | None = None
     try:
-        folder = Path(tempfile.mkdtemp(prefix=".pleura-", dir=target.parent))
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=target.parent))
         yield folder
         files = sorted(folder.iterdir(), key=lambda path: path.name == target.name)
         for file in files:
             _flush(file)
-        for file in files:
-            os.replace(file, target.parent / file.name)
+        with ExitStack() as undo:
+            for file in files:
+                final = target.parent / file.name
+                if file is not files[-1]:
+                    undo.callback(_put_back, _copy_of(final, folder), final)
+                os.replace(file, final)
+            undo.pop_all()
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(
-            f"{target} could not be written ({reason}); free space or choose another place."
+            f"{_shown(target)} could not be written ({reason}); free space or choose another place."
         ) from error
     finally:
         if folder is not None:
@@ -45,6 +53,27 @@ def write_bytes(target: Path, data: bytes) -> None:
     """Write one file atomically; raises OutputError."""
     with staging(target) as folder:
         (folder / target.name).write_bytes(data)
+
+
+def _shown(target: Path) -> Path:
+    """What the user calls the target, which may lie in the hidden folder of another one."""
+    folder = target.parent
+    return folder.parent / target.name if folder.name.startswith(_PREFIX) else target
+
+
+def _copy_of(path: Path, folder: Path) -> Path | None:
+    if not path.exists():
+        return None
+    copy = folder / f"{path.name}.before"
+    shutil.copy2(path, copy)
+    return copy
+
+
+def _put_back(copy: Path | None, path: Path) -> None:
+    if copy is None:
+        path.unlink(missing_ok=True)
+    else:
+        os.replace(copy, path)
 
 
 def _flush(path: Path) -> None:

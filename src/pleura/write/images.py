@@ -12,6 +12,7 @@ from pleura.volume import Mask
 from pleura.write.atomic import staging, write_bytes
 
 ITK_SUFFIXES = (".nrrd", ".mha", ".mhd")
+DATA_SUFFIX = ".zraw"  # of the voxels beside a .mhd
 _GZIP_LEVEL = 4  # masks shrink 100 times at any level; higher ones only take longer
 
 
@@ -29,15 +30,16 @@ def write_itk(mask: Mask, path: Path) -> None:
 
     image = mask.to_sitk()
     with staging(path) as folder:
-        partial = folder / path.name
+        partial = folder / (path.stem + path.suffix.lower())  # ITK writes .MHA as .mhd and .zraw
         try:
             sitk.WriteImage(image, str(partial), useCompression=True)
             # ITK's writers don't report a full disk, so the file is read back.
-            written = sitk.GetArrayViewFromImage(sitk.ReadImage(str(partial)))
-            whole = np.array_equal(written, mask.array)
+            written = sitk.ReadImage(str(partial))  # named: the view below doesn't keep it alive
+            whole = np.array_equal(sitk.GetArrayViewFromImage(written), mask.array)
         except RuntimeError:
             whole = False
         if not whole:
             raise OutputError(
                 f"{path} could not be written whole; free space or choose another place."
             )
+        partial.rename(folder / path.name)

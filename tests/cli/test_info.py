@@ -1,0 +1,72 @@
+"""`pleura info`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from tests.dicom_phantom import write_series
+from tests.phantom import Phantom
+from tests.scans import Pleura, names, save, small
+
+from pleura.record import schema
+
+
+def test_text(pleura: Pleura, scan: Path, here: Path) -> None:
+    run = pleura("info", scan)
+    assert run.code == 0 and run.err == ""
+    assert f"Scan     {scan} (nifti)" in run.out
+    assert "Grid     64 x 64 x 6 voxels (x, y, z) of 6 x 6 x 48 mm" in run.out
+    assert "Verdict  pass" in run.out
+    assert names(here) == []
+
+
+def test_json(pleura: Pleura, scan: Path, phantom: Phantom) -> None:
+    run = pleura("info", scan, "--json")
+    assert run.code == 0 and run.err == ""
+    record = run.json
+    jsonschema.validate(record, schema("info"))
+    assert next(iter(record)) == "schema_version"
+    assert record["hu_range"] == [int(phantom.hu.min()), int(phantom.hu.max())]
+    assert record["series"] == [] and record["format"] == "nifti"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    hu = small().hu
+    write_series(tmp_path / "ct", hu, small().geometry, series_number=2, description="CHEST 1.0")
+    write_series(tmp_path / "ct" / "mr", hu, series_number=3, modality="MR")
+    write_series(
+        tmp_path / "ct" / "flat", hu[:1], series_number=4, description="",
+        overrides={"PixelSpacing": None},
+    )  # fmt: skip
+    return tmp_path / "ct"
+
+
+def test_series_are_listed_with_reasons(pleura: Pleura, folder: Path) -> None:
+    record = pleura("info", folder, "--json").json
+    jsonschema.validate(record, schema("info"))
+    assert [(s["number"], s["chosen"]) for s in record["series"]] == [
+        (2, True), (3, False), (4, False),
+    ]  # fmt: skip
+    assert all(s["reason"] for s in record["series"])
+    assert record["quality"]["verdict"] == "warn"
+    text = pleura("info", folder).out
+    assert "\n* series 2: CHEST 1.0, 4 slices, axial; " in text
+    assert "\n  series 3: " in text and "(no description)" in text
+    assert "PHANTOM" not in text + str(record).replace("PHANTOM^TEST", "!")
+
+
+def test_series_can_be_asked_for(pleura: Pleura, folder: Path) -> None:
+    run = pleura("info", folder, "--series", "3")
+    assert run.code == 2 and "MR" in run.err
+    run.assert_one_sentence()
+
+
+def test_findings_are_shown(pleura: Pleura, tmp_path: Path) -> None:
+    hu = small().hu.astype(np.float32)
+    hu[:, :3, :3] = np.nan
+    run = pleura("info", save(tmp_path / "padded.nii", hu))
+    assert run.code == 0 and "  warn: 36 voxels outside the body had no number" in run.out

@@ -1,0 +1,85 @@
+"""Every error becomes one sentence and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+from tests.scans import Pleura
+
+from pleura.errors import OutputError
+from pleura.record import schema
+
+RAISED = {
+    "ours": (OutputError("m.nii could not be written; choose another place."), 1, "output"),
+    "ctrl-c": (KeyboardInterrupt(), 130, "interrupted"),
+    "memory": (MemoryError(), 1, "failure"),
+    "disk": (OSError(errno.EIO, "Input/output error", "scan.nii"), 1, "failure"),
+    "extra": (ModuleNotFoundError("No module named 'torch'", name="torch"), 2, "usage"),
+    "bug": (ValueError("first line\nsecond line"), 1, "failure"),
+    "silent bug": (ZeroDivisionError(), 1, "failure"),
+}
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["plain", "json"])
+@pytest.mark.parametrize("case", RAISED)
+def test_errors(pleura: Pleura, monkeypatch: pytest.MonkeyPatch, case: str, as_json: bool) -> None:
+    error, code, name = RAISED[case]
+
+    def raises(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("pleura.segmenter.info", raises)
+    run = pleura("info", "scan.nii", *["--json"] * as_json)
+    assert run.code == code
+    run.assert_one_sentence()
+    if as_json:
+        jsonschema.validate(run.json, schema("error"))
+        assert run.json["error"] == {
+            "code": name,
+            "message": run.err.removeprefix("Error: ").strip(),
+            "exit": code,
+        }
+    else:
+        assert run.out == ""
+
+
+def test_words_of_errors(pleura: Pleura, monkeypatch: pytest.MonkeyPatch) -> None:
+    def said(error: BaseException) -> str:
+        def raises(*_: object, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr("pleura.segmenter.info", raises)
+        return pleura("info", "scan.nii").err
+
+    assert "pip install 'pleura[lab]'" in said(RAISED["extra"][0])
+    assert "(scan.nii)" in said(RAISED["disk"][0])
+    assert "ValueError: first line)" in said(RAISED["bug"][0])
+    assert "(ZeroDivisionError)" in said(RAISED["silent bug"][0])
+
+
+def test_a_reader_that_goes_away_is_no_error(scan: Path) -> None:
+    program = "from pleura.cli import entry; entry()"
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, "info", str(scan), "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert child.stdout is not None and child.stderr is not None
+    child.stdout.close()
+    with child.stderr as stream:
+        assert stream.read() == ""
+    assert child.wait(timeout=60) == 1
+
+
+def test_paths_that_are_no_text(tmp_path: Path) -> None:
+    path = f"{tmp_path}/\udcff.nii"
+    program = "from pleura.cli import entry; entry()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "info", path, "--json"], capture_output=True, text=True
+    )
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "does not exist" in done.stderr

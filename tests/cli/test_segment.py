@@ -1,0 +1,221 @@
+"""`pleura segment` on scans that it takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from PIL import Image
+from tests.dicom_phantom import write_series
+from tests.phantom import Phantom
+from tests.scans import Pleura, names, save, small, without_network
+
+import pleura as api
+from pleura.infer.model_folder import BUNDLED
+from pleura.record import schema
+
+
+def mask_of(path: Path) -> np.ndarray:
+    """Labels (z, y, x) of a written mask."""
+    if path.name.endswith((".nii", ".nii.gz")):
+        return np.asarray(nibabel.load(path).dataobj).transpose(2, 1, 0)
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_network(monkeypatch)
+
+
+def test_default_output_and_summary(
+    pleura: Pleura, scan: Path, here: Path, phantom: Phantom, stand_in: None
+) -> None:
+    run = pleura("segment", scan)
+    assert run.code == 0 and run.err == ""
+    assert names(here) == ["chest_lungs.nii.gz"]
+    labels = mask_of(here / "chest_lungs.nii.gz")
+    assert labels.shape == phantom.hu.shape and set(np.unique(labels)) == {0, 1, 2}
+    for line in ("Right ", "Left ", "Total ", "Verdict  ", "Mask     chest_lungs.nii.gz", "Time "):
+        assert f"\n{line}" in f"\n{run.out}"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.b.nii.gz", "a.b_lungs.nii.gz"),
+        ("Scan 1.NII", "Scan 1_lungs.nii.gz"),
+        ("ä.nrrd", "ä_lungs.nii.gz"),
+        ("x.mha", "x_lungs.nii.gz"),
+    ],
+)
+def test_default_names(
+    pleura: Pleura, tmp_path: Path, here: Path, stand_in: None, name: str, expected: str
+) -> None:
+    path = save(tmp_path / name, small().hu)
+    assert pleura("segment", path).code == 0
+    assert names(here) == [expected]
+
+
+def test_a_folder_names_its_mask(
+    pleura: Pleura, tmp_path: Path, here: Path, stand_in: None
+) -> None:
+    write_series(tmp_path / "study.v1", small().hu, small().geometry)
+    assert pleura("segment", f"{tmp_path}/study.v1/").code == 0
+    assert names(here) == ["study.v1_lungs.nii.gz"]
+
+
+@pytest.mark.parametrize(
+    "name", ["m.nii.gz", "m.nii", "m.nrrd", "m.mha", "m.mhd", "M.NII.GZ", "m.MHA", "m.MHD"]
+)
+def test_output_by_suffix(
+    pleura: Pleura, scan: Path, here: Path, phantom: Phantom, stand_in: None, name: str
+) -> None:
+    assert pleura("segment", scan, "-o", here / name).code == 0
+    assert names(here) == ([name, "m.zraw"] if name.lower().endswith(".mhd") else [name])
+    # ITK only knows lower-case suffixes.
+    labels = mask_of((here / name).rename(here / name.lower()))
+    assert labels.shape == phantom.hu.shape and set(np.unique(labels)) == {0, 1, 2}
+    lung = (phantom.labels == 1) | (phantom.labels == 2)
+    assert ((labels > 0) & lung).sum() > 0.8 * lung.sum()
+
+
+def test_an_old_mask_is_replaced(pleura: Pleura, scan: Path, here: Path, stand_in: None) -> None:
+    (here / "m.mhd").write_text("old")
+    (here / "m.zraw").write_text("old")
+    assert pleura("segment", scan, "-o", "m.mhd").code == 0
+    assert mask_of(here / "m.mhd").any()
+
+
+def test_picture(pleura: Pleura, scan: Path, here: Path, stand_in: None) -> None:
+    run = pleura("segment", scan, "-o", "m.nii.gz", "--picture", "p.PNG")
+    assert run.code == 0 and "Picture  p.PNG" in run.out
+    assert names(here) == ["m.nii.gz", "p.PNG"]
+    with Image.open(here / "p.PNG") as picture:
+        assert picture.format == "PNG" and min(picture.size) > 100
+
+
+def test_json_is_alone_on_standard_output(
+    pleura: Pleura, scan: Path, here: Path, phantom: Phantom, stand_in: None
+) -> None:
+    run = pleura("segment", scan, "-o", "m.nii.gz", "--threads", "1", "--json")
+    assert run.code == 0 and run.err == ""
+    record = run.json
+    jsonschema.validate(record, schema("segment"))
+    assert next(iter(record)) == "schema_version"
+    assert record["input"] == str(scan) and record["output"] == "m.nii.gz"
+    assert record["labels"] == {"1": "right lung", "2": "left lung"}
+    assert record["grid"]["shape_zyx"] == list(phantom.hu.shape)
+    assert np.allclose(record["grid"]["spacing_zyx_mm"], (48, 6, 6))
+    counts = np.bincount(mask_of(here / "m.nii.gz").ravel(), minlength=3)
+    assert record["volumes_ml"] == pytest.approx(
+        {"right": counts[1] * 1.728, "left": counts[2] * 1.728, "total": counts[1:].sum() * 1.728}
+    )
+    stages = record["timings_s"]
+    assert stages["total"] >= max(v for k, v in stages.items() if k != "total")
+
+
+def test_merge(pleura: Pleura, scan: Path, here: Path, stand_in: None) -> None:
+    record = pleura("segment", scan, "--merge", "--json").json
+    jsonschema.validate(record, schema("segment"))
+    assert set(record["volumes_ml"]) == {"total"} and record["labels"] == {"1": "lungs"}
+    assert set(np.unique(mask_of(here / "chest_lungs.nii.gz"))) == {0, 1}
+
+
+def test_airways_strict_and_threads_with_the_bundled_network(
+    pleura: Pleura, scan: Path, here: Path, phantom: Phantom
+) -> None:
+    run = pleura("segment", scan, "--airways", "--threads", "2", "--json", "--strict")
+    assert run.code == 0
+    record = run.json
+    jsonschema.validate(record, schema("segment"))
+    assert record["labels"]["3"] == "trachea and main bronchi" and record["threads"] == 2
+    assert record["engine"] == "onnxruntime" and record["precision"] == "fp32"
+    labels = mask_of(here / "chest_lungs.nii.gz")
+    assert set(np.unique(labels)) == {0, 1, 2, 3}
+    for side in (1, 2):
+        found, true = labels == side, phantom.labels == side
+        assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.9
+
+
+def test_no_lung(pleura: Pleura, tmp_path: Path, here: Path) -> None:
+    noise = np.random.default_rng(0).normal(0, 10, (6, 64, 64))
+    hu = np.full(noise.shape, -1000.0)
+    hu[:, 12:52, 8:56] = 40
+    path = save(tmp_path / "abdomen.nii.gz", np.rint(hu + noise).astype(np.int16))
+    run = pleura("segment", path, "--json")
+    assert run.code == 0
+    jsonschema.validate(run.json, schema("segment"))
+    assert run.json["quality"]["verdict"] == "fail"
+    assert [finding["code"] for finding in run.json["quality"]["findings"]] == ["no_lung"]
+    assert run.json["volumes_ml"] == {"right": 0.0, "left": 0.0, "total": 0.0}
+    assert not mask_of(here / "abdomen_lungs.nii.gz").any()
+    strict = pleura("segment", path, "-o", "strict.nii.gz", "--strict")
+    assert strict.code == 3 and "fail: No lung was found" in strict.out
+    assert (here / "strict.nii.gz").exists()
+
+
+@pytest.fixture
+def two_series(tmp_path: Path) -> tuple[Path, str]:
+    """A folder with series 2 (6 slices) and series 5 (5 slices), and the UID of the latter."""
+    hu = small().hu
+    write_series(tmp_path / "ct" / "a", np.concatenate([hu, hu[:2]]), series_number=2)
+    uid = write_series(tmp_path / "ct" / "b", np.concatenate([hu, hu[:1]]), series_number=5)
+    return tmp_path / "ct", uid
+
+
+def test_series_by_number_and_uid(
+    pleura: Pleura, two_series: tuple[Path, str], here: Path, stand_in: None
+) -> None:
+    folder, uid = two_series
+    best = pleura("segment", folder, "--json").json
+    assert best["grid"]["shape_zyx"] == [6, 64, 64]
+    assert "series_chosen" in [f["code"] for f in best["quality"]["findings"]]
+    for wanted in ("5", uid):
+        record = pleura("segment", folder, "--series", wanted, "--json").json
+        assert record["grid"]["shape_zyx"] == [5, 64, 64]
+
+
+def test_model_by_path(pleura: Pleura, scan: Path, here: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").symlink_to(BUNDLED / "lungs")
+    small_scan = save(tmp_path / "s.nii.gz", small().hu)
+    record = pleura("segment", small_scan, "--model", tmp_path / "mine", "--json").json
+    assert record["model"]["sha256"] == api.Segmenter("lungs").folder.spec.sha256["main"]
+
+
+def test_a_sheared_scan_needs_nifti(
+    pleura: Pleura, tmp_path: Path, here: Path, stand_in: None
+) -> None:
+    affine = np.array(small().geometry.affine)
+    affine[1, 2] = 5.0
+    path = save(tmp_path / "tilt.nii.gz", small().hu, api.Geometry(small().hu.shape, affine))
+    run = pleura("segment", path, "-o", "m.mha")
+    assert run.code == 2 and "sheared" in run.err and names(here) == []
+    run.assert_one_sentence()
+    assert pleura("segment", path, "-o", "m.nii").code == 0
+
+
+PROGRAM = """
+import sys
+from pleura.cli import main
+code = main(sys.argv[1:])
+print("MODULES", *sys.modules, file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def test_the_whole_run_loads_no_torch(scan: Path, here: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "segment", str(scan), "--picture", "p.png"],
+        capture_output=True, text=True, check=True, cwd=here,
+    )  # fmt: skip
+    modules = set(done.stderr.partition("MODULES")[2].split())
+    assert "onnxruntime" in modules
+    assert not {"torch", "scipy", "matplotlib", "monai", "kornia", "onnx"} & modules
+    assert done.stderr.startswith("MODULES"), "the run itself says nothing on standard error"
+    assert names(here) == ["chest_lungs.nii.gz", "p.png"]

@@ -1,0 +1,102 @@
+"""All of a file or none of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from tests.scans import names
+
+from pleura.errors import OutputError
+from pleura.write.atomic import staging, write_bytes
+
+
+def test_writes_and_replaces(tmp_path: Path) -> None:
+    target = tmp_path / "a.bin"
+    write_bytes(target, b"one")
+    write_bytes(target, b"two")
+    assert target.read_bytes() == b"two" and names(tmp_path) == ["a.bin"]
+
+
+def test_others_may_read_it_as_usual(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_bytes(b"")
+    write_bytes(tmp_path / "a.bin", b"one")
+    assert (tmp_path / "a.bin").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("error", [RuntimeError("bug"), KeyboardInterrupt(), OSError(28, "full")])
+def test_a_crash_while_writing_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    shown = OutputError if isinstance(error, OSError) else type(error)
+    with pytest.raises(shown), staging(target) as folder:
+        (folder / "a.bin").write_bytes(b"half")
+        raise error
+    assert target.read_bytes() == b"old" and names(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize("step", ["tempfile.mkdtemp", "os.replace", "os.fsync"])
+def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(step, refuse)
+    with pytest.raises(OutputError, match="Permission denied"):
+        write_bytes(target, b"new")
+    assert target.read_bytes() == b"old" and names(tmp_path) == ["a.bin"]
+
+
+def write_pair(folder: Path, content: str) -> None:
+    with staging(folder / "m.mhd") as hidden:
+        (hidden / "m.mhd").write_text(content)
+        (hidden / "m.zraw").write_text(content)
+
+
+def test_the_header_is_moved_after_its_voxels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = []
+    replace = os.replace
+
+    def watch(source: Path, target: Path) -> None:
+        moved.append(Path(target).name)
+        replace(source, target)
+
+    monkeypatch.setattr("os.replace", watch)
+    write_pair(tmp_path, "new")
+    assert moved == ["m.zraw", "m.mhd"] and names(tmp_path) == ["m.mhd", "m.zraw"]
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_a_crash_between_the_two_brings_the_old_pair_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bool
+) -> None:
+    if old:
+        write_pair(tmp_path, "old")
+    replace = os.replace
+
+    def fail_on_header(source: Path, target: Path) -> None:
+        if Path(target).name == "m.mhd":
+            raise OSError(errno.EIO, "Input/output error")
+        replace(source, target)
+
+    monkeypatch.setattr("os.replace", fail_on_header)
+    with pytest.raises(OutputError, match="Input/output error"):
+        write_pair(tmp_path, "new")
+    assert names(tmp_path) == (["m.mhd", "m.zraw"] if old else [])
+    assert all(path.read_text() == "old" for path in tmp_path.iterdir())
+
+
+def test_a_nested_target_is_named_without_the_hidden_folder(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OutputError, match=f"^{tmp_path}/b.png could not") as caught,
+        staging(tmp_path / "b.png") as folder,
+        staging(folder / "b.png"),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert ".pleura-" not in str(caught.value) and names(tmp_path) == []
