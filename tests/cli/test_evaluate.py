@@ -90,3 +90,24 @@ def test_what_does_not_fit(
     run.assert_one_sentence()
     assert names(here) == []
     assert (run.json["error"]["exit"] == 2) if as_json else (run.out == "")
+
+
+def test_the_threshold_baseline_stands_beside(
+    pleura: Pleura, pair: tuple[Path, Path], here: Path, phantom: Phantom
+) -> None:
+    (here / "scans").mkdir()
+    save(here / "scans" / "one.nii.gz", phantom.hu, phantom.geometry)
+    run = pleura("evaluate", *pair, "--baseline", here / "scans" / "one.nii.gz", "--json")
+    (row,) = run.json["baseline"]["scans"]
+    assert row["prediction"] == "threshold baseline"
+    assert row["structures"]["lungs"]["dice"] > 0.9
+    assert row["structures"]["left"]["dice"] > run.json["scans"][0]["structures"]["left"]["dice"]
+    pred, ref = (path.parent for path in pair)
+    save(ref / "two.nii.gz", phantom.labels * 0, phantom.geometry)
+    run = pleura("evaluate", pred, ref, "--baseline", here / "scans", "-o", "t.csv")
+    assert run.code == 0
+    assert "## Threshold baseline" in run.out
+    assert "no scan for 'two'" in run.out
+    with open("t.csv", newline="") as stream:
+        methods = {line["prediction"] for line in csv.DictReader(stream)}
+    assert {"one.nii.gz", "threshold baseline"} <= methods

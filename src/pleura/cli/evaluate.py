@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -22,6 +23,7 @@ def evaluate(
     labels: str | None = None,
     merge: bool = False,
     airways: bool = False,
+    baseline: Path | None = None,
     json: bool = False,
 ) -> int:
     """Compare masks with reference masks: two files, or two folders matched by scan name.
@@ -47,6 +49,9 @@ def evaluate(
         Compare both lungs together only.
     airways
         Also compare trachea and main bronchi.
+    baseline
+        The scan, or the folder of scans by name: a classical threshold segmentation of them is
+        scored beside the predictions.
     json
         Print one JSON object.
     """
@@ -67,26 +72,38 @@ def evaluate(
     else:
         rows = [lab.evaluate(prediction, reference, options)]
     record = {"schema_version": 1, "scans": rows, "summary": lab.summary(rows)}
+    if baseline is not None:
+        from pleura.lab.score_baseline import evaluate_baseline
+
+        scored = evaluate_baseline(existing(baseline), reference, options)
+        record["baseline"] = {"scans": scored, "summary": lab.summary(scored)}
     if output is not None:
         _write(record, output)
     if json:
         print_json(record)
     else:
-        print(lab.to_markdown(rows))
+        print(_markdown(record))
     return EXIT_OK
 
 
-def _write(record: dict[str, object], output: Path) -> None:
+def _markdown(record: Mapping[str, Any]) -> str:
+    from pleura.lab.tables import to_markdown
+
+    text = to_markdown(record["scans"])
+    if "baseline" in record:
+        text += "\n\n## Threshold baseline\n\n" + to_markdown(record["baseline"]["scans"])
+    return text
+
+
+def _write(record: Mapping[str, Any], output: Path) -> None:
     import json
 
-    from pleura.lab.tables import to_markdown, write_csv
+    from pleura.lab.tables import write_csv
     from pleura.write.atomic import write_bytes
 
-    rows = record["scans"]
-    assert isinstance(rows, list)
     if output.suffix.lower() == ".csv":
-        write_csv(rows, output)
+        write_csv([*record["scans"], *record.get("baseline", {}).get("scans", [])], output)
     elif output.suffix.lower() == ".md":
-        write_bytes(output, to_markdown(rows).encode())
+        write_bytes(output, _markdown(record).encode())
     else:
         write_bytes(output, json.dumps(record, indent=1, allow_nan=False).encode())

@@ -145,12 +145,12 @@ def evaluate_folders(
         pair = predictions.get(name), references.get(name)
         if pair[0] is None or pair[1] is None:
             missing = "prediction" if pair[0] is None else "reference"
-            rows.append(_failed(name, pair, "unmatched", f"There is no {missing} for '{name}'."))
+            rows.append(failed_row(name, pair, "unmatched", f"There is no {missing} for '{name}'."))
             continue
         try:
             rows.append(evaluate(pair[0], pair[1], options))
         except InputError as error:
-            rows.append(_failed(name, pair, error.code, str(error)))
+            rows.append(failed_row(name, pair, error.code, str(error)))
     return rows
 
 
@@ -235,7 +235,8 @@ def _named_masks(folder: Path) -> dict[str, Path]:
     return named
 
 
-def _failed(name: str, pair: tuple[Path | None, Path | None], code: str, message: str) -> Row:
+def failed_row(name: str, pair: tuple[Path | None, Path | None], code: str, message: str) -> Row:
+    """The row of a (prediction, reference) pair that could not be evaluated."""
     return {
         "name": name,
         "prediction": pair[0].name if pair[0] else "",

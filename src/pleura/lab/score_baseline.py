@@ -1,0 +1,44 @@
+"""The classical baseline beside predictions, so that every table shows what it has to beat."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from pleura.errors import InputError, UsageError
+from pleura.lab.baseline import classical_lungs
+from pleura.lab.evaluate import EvaluateOptions, Row, evaluate, failed_row
+from pleura.lab.masks import scan_name, suffix_of
+from pleura.read import read
+
+
+def evaluate_baseline(scans: Path, reference: Path, options: EvaluateOptions) -> list[Row]:
+    """Rows of the baseline's masks against references: a scan and a mask, or two folders by name.
+
+    A reference without a scan of its name gets a row with `error`, as in `evaluate_folders`.
+
+    Raises:
+        InputError: a scan or, outside folders, a reference that can't be used.
+    """
+    # Airways and label numbers are about the predictions; the baseline has pleura's sides.
+    options = replace(options, pred_labels=None, include_airways=False)
+    if not reference.is_dir():
+        return [_baseline_row(scans, reference, options)]
+    found = {scan_name(path): path for path in sorted(scans.iterdir()) if suffix_of(path)}
+    found |= {path.name: path for path in sorted(scans.iterdir()) if path.is_dir()}
+    rows = []
+    for path in sorted(path for path in reference.iterdir() if suffix_of(path)):
+        name = scan_name(path)
+        try:
+            if name not in found:
+                raise UsageError(f"There is no scan for '{name}'.")
+            rows.append(_baseline_row(found[name], path, options))
+        except InputError as error:
+            rows.append(failed_row(name, (None, path), error.code, str(error)))
+    return rows
+
+
+def _baseline_row(scan: Path, reference: Path, options: EvaluateOptions) -> Row:
+    row = evaluate(classical_lungs(read(scan)), reference, options)
+    row["prediction"] = "threshold baseline"
+    return row
