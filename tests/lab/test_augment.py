@@ -79,11 +79,13 @@ def test_everything_on_keeps_targets_in_range_and_input_untouched(batch):
 
 def test_same_generator_same_result_other_seed_other_result(batch):
     options = AugmentOptions(field_cut=0.5, gas=0.5, opacity=0.5)
-    first = augment_intensity(batch, options, seeded(1))
-    again = augment_intensity(batch, options, seeded(1))
-    other = augment_intensity(batch, options, seeded(2))
-    assert torch.equal(first.images, again.images) and torch.equal(first.targets, again.targets)
-    assert not torch.equal(first.images, other.images)
+    for seed in range(5):
+        first = augment_intensity(batch, options, seeded(seed))
+        again = augment_intensity(batch, options, seeded(seed))
+        other = augment_intensity(batch, options, seeded(seed + 1))
+        assert torch.equal(first.images, again.images)
+        assert torch.equal(first.targets, again.targets)
+        assert not torch.equal(first.images, other.images)
     assert torch.equal(
         affine_matrices(options, N, seeded(1)), affine_matrices(options, N, seeded(1))
     )
@@ -138,8 +140,16 @@ def test_ranges_of_zoom_rotation_and_shift():
     angles = torch.rad2deg(torch.atan2(turned[:, 1, 0], turned[:, 0, 0]))
     assert -30 <= angles.min() < -25 and 25 < angles.max() <= 30.001
     moved = affine_matrices(replace(NONE, shift=0.1), 200, seeded())[:, :, 2]
-    assert 0.15 < moved.abs().max() <= 0.2  # half frame widths
-    assert moved.min() < 0 < moved.max()
+    for axis in (0, 1):  # in half frame widths
+        assert -0.2 <= moved[:, axis].min() < -0.15 and 0.15 < moved[:, axis].max() <= 0.2
+
+
+def test_without_zoom_distances_stay():
+    options = replace(NONE, rotation_deg=30.0, mirror=0.5, upside_down=0.5)
+    turns = affine_matrices(options, 50, seeded())[:, :, :2]
+    identity = torch.eye(2).expand(50, 2, 2)
+    torch.testing.assert_close(turns @ turns.transpose(1, 2), identity)
+    assert {-1, 1} == set(torch.linalg.det(turns).round().int().tolist())
 
 
 def test_only_items_with_sides_swap_them():

@@ -7,17 +7,17 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
+from tests.lab.small_store import add, one_scan_store, small_chest, training_store
+from tests.phantom import chest
 
 from pleura.errors import UsageError
 from pleura.lab.augment import AugmentOptions
 from pleura.lab.dataset import SamplingOptions, TrainingSlices, known_channels, scaled, whole_scan
-from pleura.lab.store import StoreGrid
+from pleura.lab.store import Store, StoreGrid, StoreWriter
 from pleura.labels import CHANNELS
 from pleura.model_spec import Preprocessing
 from pleura.preprocess import prepare
 from pleura.volume import Volume
-from tests.lab.small_store import one_scan_store, training_store
-from tests.phantom import chest
 
 NONE = AugmentOptions(**{f.name: 0.0 for f in fields(AugmentOptions)})
 RULES = Preprocessing(long_side=64)
@@ -58,6 +58,13 @@ def test_a_draw_depends_on_seed_and_step_only(store):
     assert all(torch.equal(a, b) for a, b in zip(late, fresh, strict=True))
     assert not torch.equal(late[0], slices.draw(6)[0])
     assert not torch.equal(late[0], slices_of(store, augment=AugmentOptions(), seed=4).draw(5)[0])
+
+
+def test_one_slice_is_augmented_anew_at_each_step(fine):
+    sampling = replace(SAMPLING, batch_size=2, empty_share=0)
+    one, two = (slices_of(fine[1], sampling, AugmentOptions()).draw(step) for step in (1, 2))
+    assert not torch.equal(one[1][0], two[1][0])
+    assert not torch.equal(one[1][0], one[1][1])
 
 
 def test_a_draw_does_not_touch_the_global_generators(store):
@@ -132,6 +139,16 @@ def test_weights_share_sources_and_leave_others_out(store):
     assert {scan.role for scan, _, _ in table(None)} == {"train"}
 
 
+def test_scans_of_a_source_weigh_alike_and_without_weights_by_slices(tmp_path):
+    with StoreWriter(tmp_path, "volumes") as writer:
+        add(writer, chest((3, 64, 64), (45.0, 6.0, 6.0)), "short", "train")  # all with lung
+        add(writer, small_chest(), "long", "train")
+    store = Store(tmp_path)
+    for weights, expected in (({"volumes": 1.0}, 1 / 2), (None, 1 / 3)):
+        slices = slices_of(store, replace(SAMPLING, weights=weights))
+        assert slices._probability[:3].sum() == pytest.approx(expected)
+
+
 def test_empty_slices_get_their_share(tmp_path):
     phantom = chest((10, 64, 64), (45.0, 6.0, 6.0))  # the outer slices hold no lung
     store = one_scan_store(tmp_path, phantom)
@@ -162,10 +179,12 @@ def test_whole_scan_is_what_inference_makes_of_the_volume(tmp_path, scaling):
     assert whole.images.shape == expected.shape
     span = 1 if scaling == "unit" else 1400
     difference = np.abs(whole.images.numpy() - expected) / span
-    assert difference.mean() < 0.004 and np.quantile(difference, 0.999) < 0.05
-    # a shift of a tenth of a pixel would be seen
-    moved = np.abs(np.roll(expected, 1, axis=-1) - expected) / span
-    assert difference.mean() < 0.1 * moved.mean()
+    # Resampled twice instead of once, so edges are a little softer, but nothing moves.
+    assert difference.mean() < 0.005 and np.quantile(difference, 0.999) < 0.15
+    for found, wanted in zip(whole.images.numpy()[:, 0], expected[:, 0], strict=True):
+        assert found.mean() / span == pytest.approx(wanted.mean() / span, abs=1e-3)
+        dark_found, dark_wanted = found.max() - found, wanted.max() - wanted
+        assert np.abs(centroid(dark_found) - centroid(dark_wanted)).max() < 0.03  # pixels
     targets = np.stack([prepared.grid.forward(phantom.labels == n) for n in (1, 2, 3)], axis=1)
     assert np.abs(whole.targets.numpy() - targets).mean() < 0.002
 

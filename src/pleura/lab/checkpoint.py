@@ -1,4 +1,4 @@
-"""Checkpoints without pickles: tensors in safetensors, everything else in JSON beside it."""
+"""Checkpoints without pickles: tensors and state in one safetensors file, JSON for people."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from pleura.errors import UsageError
+from pleura.errors import OutputError, UsageError
 
 
 def save(
     path: Path, network: nn.Module, optimizer: torch.optim.Optimizer | None, state: dict[str, Any]
 ) -> None:
-    """Write `path` (.safetensors) and `path` with suffix .json; both appear whole or not at all."""
+    """Write `path` (.safetensors), whole or not at all, and its state once more as .json.
+
+    Raises:
+        OutputError: disk full or no permission; the older checkpoint is still there.
+    """
     tensors = {f"network.{name}": t for name, t in network.state_dict().items()}
     if optimizer is not None:
         for index, values in optimizer.state_dict()["state"].items():
@@ -25,9 +29,15 @@ def save(
                 tensors[f"optimizer.{index}.{name}"] = value
     tensors = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     partial = path.with_suffix(".partial")
-    # The state travels inside, so that tensors and counters can never be of two moments.
-    save_file(tensors, partial, metadata={"state": json.dumps(state)})
-    os.replace(partial, path)
+    try:
+        # The state travels inside, so that tensors and counters can never be of two moments.
+        save_file(tensors, partial, metadata={"state": json.dumps(state)})
+        os.replace(partial, path)
+    except Exception as error:  # safetensors has errors of its own, not only OSError
+        partial.unlink(missing_ok=True)
+        raise OutputError(
+            f"{path} could not be written ({error}); free space and start again to resume."
+        ) from error
     path.with_suffix(".json").write_text(json.dumps(state, indent=1), encoding="utf-8")
 
 
@@ -46,8 +56,10 @@ def load(
             fill_optimizer(optimizer, _with_prefix(tensors, "optimizer."))
         return read_state(path)
     except Exception as error:  # safetensors and torch have errors of their own
+        reason = [line.strip() for line in str(error).splitlines() if not line.endswith(":")]
         raise UsageError(
-            f"{path} is no checkpoint of this network ({str(error).splitlines()[0]})."
+            f"{path} is no checkpoint of this network ({(reason or [type(error).__name__])[0]}); "
+            "name another run."
         ) from error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,10 +11,13 @@ from typing import Any, TypeVar
 from pleura.errors import ModelError, UsageError
 from pleura.lab.augment import AugmentOptions
 from pleura.lab.dataset import SamplingOptions
+from pleura.lab.losses import LOSSES
 from pleura.labels import CHANNELS
 from pleura.model_spec import Preprocessing
 
 T = TypeVar("T")
+
+PRECISIONS = ("bf16", "fp32")
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,11 @@ class TrainConfig:
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
 
+    def __post_init__(self) -> None:
+        for fine, sentence in _checks(self):
+            if not fine:
+                raise UsageError(sentence)
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -76,14 +84,41 @@ class TrainConfig:
             raise UsageError(f"{path} is no readable TOML config ({error}).") from error
         try:
             return from_table(cls, data)
-        except (TypeError, ModelError) as error:
+        except (TypeError, ValueError, ModelError, UsageError) as error:
             raise UsageError(f"{path}: {error}") from error
-        except UsageError as error:
-            raise UsageError(f"{path}: {error}") from error
+
+
+def _checks(config: TrainConfig) -> Iterator[tuple[bool, str]]:
+    """What must hold, each with what to say when it doesn't."""
+    sampling, rules = config.sampling, config.preprocessing
+    why = "since the network halves its input five times"
+    yield config.steps >= 1, f"steps must be at least 1, not {config.steps}."
+    yield config.steps_per_epoch >= 1, "steps_per_epoch must be at least 1."
+    yield sampling.batch_size >= 1, "sampling.batch_size must be at least 1."
+    yield 0 <= sampling.empty_share <= 1, "sampling.empty_share must lie between 0 and 1."
+    yield (
+        len(sampling.canvas) == 2 and all(n > 0 and n % 32 == 0 for n in sampling.canvas),
+        f"sampling.canvas must be two multiples of 32, {why}.",
+    )
+    yield rules.multiple % 32 == 0, f"preprocessing.multiple must be a multiple of 32, {why}."
+    yield rules.scaling in ("unit", "none"), "preprocessing.scaling must be 'unit' or 'none'."
+    yield rules.crop == "body", "preprocessing.crop must be 'body': a store keeps no more."
+    yield config.loss in LOSSES, f"loss must be one of {', '.join(LOSSES)}."
+    yield config.precision in PRECISIONS, f"precision must be one of {', '.join(PRECISIONS)}."
+    yield (
+        config.network.channels in (CHANNELS, ("lungs",)),
+        f"network.channels must be {list(CHANNELS)} or ['lungs'].",
+    )
+    # From 90 degrees on, a turned image can't be told from a mirrored one by its matrix.
+    yield abs(config.augment.rotation_deg) < 90, "augment.rotation_deg must be less than 90."
 
 
 def from_table(kind: type[T], data: Mapping[str, Any], where: str = "") -> T:
-    """A dataclass from nested tables; every unknown key is an error that lists the known ones."""
+    """A dataclass from nested tables.
+
+    Raises:
+        UsageError: an unknown key, with the known ones, or a value of another type.
+    """
     known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(data) - set(known))
     if unknown:
@@ -96,5 +131,18 @@ def from_table(kind: type[T], data: Mapping[str, Any], where: str = "") -> T:
             if not isinstance(value, Mapping):
                 raise UsageError(f"{where}{key} must be a table.")
             value = from_table(nested, value, f"{where}{key}.")
+        elif not _fits(value, known[key].default):
+            raise UsageError(
+                f"{where}{key} can't be {value!r}; it must be like {known[key].default!r}."
+            )
         values[key] = tuple(value) if isinstance(value, list) else value
     return kind(**values)
+
+
+def _fits(value: object, default: object) -> bool:
+    """Whether a value has its default's type; a whole number may stand for any number."""
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(default, tuple):
+        return isinstance(value, list | tuple) and all(_fits(v, default[0]) for v in value)
+    return default is None or type(value) is type(default)

@@ -52,6 +52,13 @@ class TrainingSlices:
     ) -> None:  # fmt: skip
         self.store, self.sampling, self.augment = store, sampling, augment
         self.preprocessing, self.seed = preprocessing, seed
+        sources = {scan.source for scan in store.scans}
+        for name in sampling.weights or {}:
+            if name not in sources:
+                raise UsageError(
+                    f"{store.path} has no source '{name}' that sampling.weights names; "
+                    f"it has {', '.join(sorted(sources))}."
+                )
         self.scans = [scan for scan in store.of_role(role) if self._wanted(scan)]
         if not self.scans:
             raise UsageError(f"{store.path} has no scan with role '{role}' of the wanted sources.")

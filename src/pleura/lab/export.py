@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import tempfile
@@ -24,7 +25,7 @@ from pleura.model_spec import ModelSpec
 ONNX_NAME = "model.onnx"
 _OPSET = 17
 _PARITY = 1e-4  # largest difference in probability between torch and the exported file
-_SMALL_TENSOR = 64  # biases and scalars stay float32: they weigh nothing
+_KERNEL_DIMENSIONS = 4  # norms and biases stay float32: they weigh nothing
 
 
 @dataclass(frozen=True)
@@ -55,15 +56,17 @@ def export_run(run: Path, folder: Path, options: ExportOptions | None = None) ->
         ModelError: the exported network differs from torch by more than 1e-4.
     """
     options = options or ExportOptions()
-    if folder.exists() and any(folder.iterdir()) and not (folder / "model.json").exists():
+    empty = folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not empty and not (folder / "model.json").exists():
         raise UsageError(f"{folder} exists and is no model folder; name another one.")
     config, network, state = load_run(run, options.checkpoint)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".pleura-export-", dir=folder.parent) as temporary:
         partial = Path(temporary) / "model"
         partial.mkdir()
-        if (folder / "README.md").exists():  # a card written by hand outlives its weights
+        if _has_own_card(folder):
             shutil.copy(folder / "README.md", partial)
+        network = rounded_to_half(network)
         write_onnx(network, partial / ONNX_NAME)
         check_parity(network, partial / ONNX_NAME)
         spec = ModelSpec(
@@ -90,17 +93,33 @@ def load_run(run: Path, which: str) -> tuple[TrainConfig, ResUNet, dict[str, Any
     path = run / f"{which}.safetensors"
     if not path.exists():
         raise UsageError(f"{run} has no {which} checkpoint; train first, see `pleura train`.")
-    data = json.loads((run / "config.json").read_text(encoding="utf-8"))["config"]
+    try:
+        data = json.loads((run / "config.json").read_text(encoding="utf-8"))["config"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(f"{run} has no readable config.json ({error}); train again.") from error
     config = from_table(TrainConfig, data)
     network = ResUNet(config.network.encoder, 1, len(config.network.channels))
     state = checkpoint.load(path, network)
     return config, network.eval(), state
 
 
-def write_onnx(network: nn.Module, path: Path) -> None:
-    """Export with free batch and image size; weights as float16, each with a Cast to float32.
+def rounded_to_half(network: ResUNet) -> ResUNet:
+    """A copy whose convolution weights are float16 numbers (stored as float32).
 
-    Half the bytes, the same arithmetic: onnxruntime folds the casts when it loads the file.
+    These are the weights that ship, so torch and the exported file compute the same network.
+    """
+    network = copy.deepcopy(network)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.weight.data = module.weight.data.half().float()
+    return network
+
+
+def write_onnx(network: nn.Module, path: Path) -> None:
+    """Export with free batch and image size; convolutions as float16, each cast to float32.
+
+    Half the bytes, the same arithmetic: onnxruntime folds casts and batch norms when it loads the
+    file. Folding norms here would lose bits, since folded weights are no float16 numbers.
     """
     import onnx
 
@@ -110,6 +129,7 @@ def write_onnx(network: nn.Module, path: Path) -> None:
         Probabilities(network).eval(), (example,), str(path), opset_version=_OPSET,
         input_names=["image"], output_names=["probabilities"],
         dynamic_axes={"image": axes, "probabilities": axes}, dynamo=False,
+        training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False,
     )  # fmt: skip
     model = onnx.load(path)
     halve_weights(model)
@@ -118,12 +138,12 @@ def write_onnx(network: nn.Module, path: Path) -> None:
 
 
 def halve_weights(model: Any) -> None:
-    """Turn large float32 initializers into float16 ones followed by a Cast, in place."""
+    """Turn float32 convolution kernels into float16 ones followed by a Cast, in place."""
     from onnx import TensorProto, helper, numpy_helper
 
     casts = []
     for tensor in model.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < _SMALL_TENSOR:
+        if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) != _KERNEL_DIMENSIONS:
             continue
         name = tensor.name
         half = numpy_helper.to_array(tensor).astype(np.float16)
@@ -155,21 +175,42 @@ def check_parity(network: nn.Module, path: Path) -> float:
 
 def training_record(run: Path, config: TrainConfig, state: Mapping[str, Any]) -> dict[str, Any]:
     """What model.json says about how the weights came to be."""
-    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    metrics = {record["step"]: record for record in map(json.loads, lines)}
+    try:
+        lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        metrics = {record["step"]: record for record in map(json.loads, lines)}
+        validation = metrics[state["step"]]["dice"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(
+            f"{run}/metrics.jsonl lacks the checkpoint's step {state['step']}; train again."
+        ) from error
     return {
         "loss": config.loss,
         "seed": config.seed,
         "steps": state["step"],
         "slices_seen": state["step"] * config.sampling.batch_size,
-        "validation": metrics[state["step"]]["dice"],
-        "config": config.to_dict(),
+        "validation": validation,
+        # Where the store lay on this machine is nobody's business.
+        "config": {**config.to_dict(), "store": Path(config.store).name},
     }
 
 
+def _has_own_card(folder: Path) -> bool:
+    """True for a card written by hand, which outlives its weights; ours is written anew."""
+    card = folder / "README.md"
+    if not card.exists():
+        return False
+    try:
+        spec = ModelSpec.from_file(folder / "model.json")
+        return card.read_bytes() != _card(spec).encode()
+    except (ModelError, KeyError, TypeError):  # whose card it is can't be told, so it stays
+        return True
+
+
 def _card(spec: ModelSpec) -> str:
+    scores = spec.training["validation"]
     return (
         f"# {spec.name} {spec.version}\n\nMade by `pleura export`. Channels: "
         f"{', '.join(spec.channels)}. Validation Dice on the network's grid: "
-        f"{spec.training['validation']['mean']:.4f}.\n\nFor research, not a medical device.\n"
+        f"{format(scores['mean'], '.4f') if len(scores) > 1 else 'not measured'}.\n\n"
+        "For research, not a medical device.\n"
     )

@@ -13,9 +13,9 @@ from pleura.errors import UsageError
 
 def union_logit(logits: Tensor) -> Tensor:
     """Logit of right or left (channels 0 and 1 of dim 1): p = 1 - (1 - right)(1 - left)."""
-    outside = F.logsigmoid(-logits[:, 0]) + F.logsigmoid(-logits[:, 1])
-    # log p = log(1 - exp(outside)); the clamp keeps the gradient finite at p -> 0
-    return torch.log1p(-outside.clamp(max=-1e-6).exp()) - outside
+    right, left = logits[:, 0], logits[:, 1]
+    # odds p / (1 - p) = e^right + e^left + e^(right + left), exact at any size
+    return torch.logsumexp(torch.stack([right, left, right + left]), dim=0)
 
 
 def masked_bce(logits: Tensor, targets: Tensor, known: Tensor) -> Tensor:

@@ -163,8 +163,9 @@ def load_encoder_weights(network: ResUNet, path: Path) -> None:
             state["conv1.weight"] = stem.expand(-1, ours.shape[1], -1, -1)
         network.encoder.load_state_dict(dict(state))
     except Exception as error:  # torch.load raises nearly anything on a foreign file
-        reason = str(error).splitlines()[0]
+        # load_state_dict heads its list of differences by a line that says nothing.
+        reason = [line.strip() for line in str(error).splitlines() if not line.endswith(":")]
         raise UsageError(
-            f"{path} holds no weights for this encoder ({reason}); "
+            f"{path} holds no weights for this encoder ({(reason or [type(error).__name__])[0]}); "
             "give a state dict of torchvision's ResNet of the same depth."
         ) from error

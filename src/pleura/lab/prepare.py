@@ -17,7 +17,7 @@ from pleura.lab.masks import IntArray, read_mask
 from pleura.lab.sources import Pair, find_pairs
 from pleura.lab.split import Split
 from pleura.lab.store import StoreGrid, StoreWriter
-from pleura.labels import CHANNELS, Scheme, any_of, lungs_of, resolve_scheme
+from pleura.labels import CHANNELS, any_of, lungs_of, resolve_scheme
 from pleura.preprocess import Orientation
 from pleura.read import read
 from pleura.volume import Geometry, Volume
@@ -89,7 +89,7 @@ def prepare_source(
             if "right" not in channels:
                 without_sides.append(pair.name)
         if not roles:
-            raise UsageError(f"{source} has no usable pair: {left_out[0]}")
+            raise UsageError(f"{source} has no usable pair: {left_out[-1]}")
     return PrepareReport(sum(roles.values()), slices, roles, tuple(without_sides), tuple(left_out))
 
 
@@ -98,18 +98,26 @@ def load_pair(
 ) -> tuple[Volume, npt.NDArray[np.bool_], tuple[str, ...]]:
     """Image, targets (channels, z, y, x) on its grid, and the channels that the labels name.
 
+    Whether empty airways mean "none here" or "not labelled" can't be told from one file, so they
+    count as labelled only when the scheme was named or the file has some.
+
     Raises:
         InputError: unreadable, or grids that don't match.
+        UsageError: numbers that aren't in the label scheme.
     """
     volume = read(pair.image)
     array, geometry = read_mask(pair.labels)
     array = onto_grid(array, geometry, volume.geometry, pair.name)
-    scheme = resolve_scheme(np.unique(array), labels)
+    try:
+        scheme = resolve_scheme(np.unique(array), labels)
+    except UsageError as error:
+        raise UsageError(f"{pair.labels}: {error}") from error
     if scheme.has_sides:
         occupancy = np.stack(
             [any_of(array, numbers) for numbers in (scheme.right, scheme.left, scheme.airways)]
         )
-        return volume, occupancy, _channels(scheme)
+        airways = bool(scheme.airways) and (labels is not None or bool(occupancy[2].any()))
+        return volume, occupancy, CHANNELS if airways else CHANNELS[:2]
     lungs = lungs_of(array, scheme)
     sides = sides_from_geometry(lungs, volume)
     occupancy = np.zeros((len(CHANNELS), *lungs.shape), dtype=bool)
@@ -118,10 +126,6 @@ def load_pair(
         return volume, occupancy, ("lungs",)
     occupancy[0], occupancy[1] = sides
     return volume, occupancy, ("right", "left")
-
-
-def _channels(scheme: Scheme) -> tuple[str, ...]:
-    return ("right", "left", "airways") if scheme.airways else ("right", "left")
 
 
 def onto_grid(array: IntArray, have: Geometry, want: Geometry, name: str) -> IntArray:

@@ -34,11 +34,16 @@ def find_pairs(source: Path, more_images: Sequence[Path] = ()) -> tuple[list[Pai
         more_images: further folders whose entries (files or DICOM folders) are images by name.
 
     Raises:
-        UsageError: no known layout there, or no pair in it.
+        UsageError: no known layout there, no pair in it, or `more_images` that aren't there.
     """
+    for folder in more_images:
+        if not folder.is_dir():
+            raise UsageError(f"There is no folder {folder}; check the path of the further images.")
     if (source / LUNA16_MASKS).is_dir():
+        # The download's archives may lie beside what was unpacked from them.
+        subsets = [path for path in sorted(source.glob("subset*")) if path.is_dir()]
         labels = _entries([source / LUNA16_MASKS], folders=False)
-        images = _entries([source, *sorted(source.glob("subset*"))], folders=False)
+        images = _entries([source, *subsets], folders=False) | _entries(more_images, folders=True)
     else:
         image_dirs = [source / name for name in IMAGE_FOLDERS if (source / name).is_dir()]
         label_dirs = [source / name for name in LABEL_FOLDERS if (source / name).is_dir()]

@@ -16,8 +16,8 @@ ROLES = ("train", "validation", "test")
 class Split:
     """Name -> (patient, role) of one data set.
 
-    Scans that the file doesn't name, or all of them without a file, get a role from a hash of
-    their patient: 70 % train, 15 % validation, 15 % test, the same on every machine.
+    Without a split file every scan counts as a patient of its own and gets a role from a hash of
+    its name: 70 % train, 15 % validation, 15 % test, the same on every machine.
     """
 
     entries: dict[str, tuple[str, str]]
@@ -27,19 +27,24 @@ class Split:
     def from_csv(cls, path: Path, source: str) -> Split:
         """Read `set,name,patient,role`; rows of other sets are left out.
 
+        A patient has one role in the whole file, also when several sets share the patient.
+
         Raises:
             UsageError: missing file or column, unknown role, or a patient with two roles.
         """
         try:
             with path.open(newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.DictReader(file) if row["set"] == source]
-            entries = {row["name"]: (row["patient"], row["role"]) for row in rows}
-        except (OSError, KeyError) as error:
+                rows = list(csv.DictReader(file))
+            everyone = [(row["patient"], row["role"]) for row in rows]
+            entries = {
+                row["name"]: (row["patient"], row["role"]) for row in rows if row["set"] == source
+            }
+        except (OSError, UnicodeError, KeyError, csv.Error) as error:
             raise UsageError(
                 f"{path} is no split file ({error}); it needs the columns set, name, patient, role."
             ) from error
         roles: dict[str, str] = {}
-        for patient, role in entries.values():
+        for patient, role in everyone:
             if role not in ROLES:
                 raise UsageError(f"{path} has role '{role}'; it must be one of {', '.join(ROLES)}.")
             if roles.setdefault(patient, role) != role:

@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -69,9 +69,17 @@ class Scan:
 
 
 class StoreWriter:
-    """Writes one source of a store; use as a context manager. An error leaves nothing behind."""
+    """Writes one source of a store; use as a context manager. An error leaves nothing behind.
+
+    Raises:
+        UsageError: a source's name that can't be a folder's in the store.
+    """
 
     def __init__(self, store: Path, source: str, grid: StoreGrid | None = None) -> None:
+        if not source or source.startswith(".") or Path(source).name != source:
+            raise UsageError(
+                f"'{source}' can't name a data set; name it by --set, without / or a leading dot."
+            )
         self.grid = grid or StoreGrid()
         self.source = source
         self._final = store / source
@@ -122,11 +130,16 @@ class StoreWriter:
         self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
-        self._images.close()
-        self._targets.close()
-        if kind is not None or not self._scans:
+        try:
+            self._images.close()
+            self._targets.close()
+            if kind is None and self._scans:
+                self._publish()
+        finally:
             shutil.rmtree(self._folder, ignore_errors=True)
-            return
+
+    def _publish(self) -> None:
+        """Write the index and put the folder in the place of the source's older one."""
         index = {
             "schema_version": SCHEMA_VERSION,
             "channels": list(CHANNELS),
@@ -134,9 +147,11 @@ class StoreWriter:
             "scans": [asdict(scan) for scan in self._scans],
         }
         (self._folder / "index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
+        older = self._final.with_name(f".{self.source}.older-{os.getpid()}")
         if self._final.exists():
-            shutil.rmtree(self._final)
+            self._final.rename(older)
         self._folder.rename(self._final)
+        shutil.rmtree(older, ignore_errors=True)
 
 
 def _box_on_grid(
@@ -156,7 +171,7 @@ class Store:
     """A store opened for reading: `store.scans`, and slices by scan and number.
 
     Raises:
-        UsageError: no store there, or one of another version.
+        UsageError: no store there, a damaged one, or one of another version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -166,16 +181,28 @@ class Store:
         for index in sorted(path.glob("*/index.json")):
             if index.parent.name.startswith("."):
                 continue
-            data = json.loads(index.read_text(encoding="utf-8"))
-            if data.get("schema_version") != SCHEMA_VERSION:
-                raise UsageError(f"{index} is of another version; run `pleura prepare` again.")
-            self.scans += [_scan_from(entry) for entry in data["scans"]]
-            self._maps[index.parent.name] = (
-                np.memmap(index.parent / "images.bin", dtype="<i2", mode="r"),
-                np.memmap(index.parent / "targets.bin", dtype=np.uint8, mode="r"),
-            )
+            try:
+                self._open_source(index)
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise UsageError(
+                    f"{index.parent} is damaged ({error}); run `pleura prepare` again."
+                ) from error
         if not self.scans:
             raise UsageError(f"{path} is no training store; make one by `pleura prepare`.")
+
+    def _open_source(self, index: Path) -> None:
+        data = json.loads(index.read_text(encoding="utf-8"))
+        if data["schema_version"] != SCHEMA_VERSION or data["channels"] != list(CHANNELS):
+            raise UsageError(f"{index} is of another version; run `pleura prepare` again.")
+        source = index.parent.name  # the folder may have been renamed since
+        scans = [replace(_scan_from(entry), source=source) for entry in data["scans"]]
+        images = np.memmap(index.parent / "images.bin", dtype="<i2", mode="r")
+        targets = np.memmap(index.parent / "targets.bin", dtype=np.uint8, mode="r")
+        voxels = sum(scan.voxels for scan in scans)
+        if images.size != voxels or targets.size != voxels * len(CHANNELS):
+            raise ValueError("its files have another size than its index says")
+        self.scans += scans
+        self._maps[source] = images, targets
 
     def images(self, scan: Scan, start: int = 0, stop: int | None = None) -> HUArray:
         """HU of slices [start, stop), (n, h, w)."""

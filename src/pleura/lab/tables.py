@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import os
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pleura.errors import OutputError
 from pleura.lab.statistics import bootstrap_interval
+from pleura.write.atomic import write_bytes
 
 Row = dict[str, Any]
 
@@ -101,21 +100,13 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
     Raises:
         OutputError: the file can't be written; nothing partial is left.
     """
-    fields = ["name", "structure", "pred_labels", "ref_labels", *METRICS, "error"]
-    partial = path.with_name(path.name + ".part")
-    try:
-        with partial.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, fields)
-            writer.writeheader()
-            for row in rows:
-                writer.writerows(_csv_lines(row))
-        os.replace(partial, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise OutputError(
-            f"The table '{path}' can't be written ({error.strerror}); choose another place."
-        ) from error
+    fields = ["name", "prediction", "structure", "pred_labels", "ref_labels", *METRICS, "error"]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fields)
+    writer.writeheader()
+    for row in rows:
+        writer.writerows(_csv_lines(row))
+    write_bytes(path, text.getvalue().encode())
 
 
 def _csv_lines(row: Row) -> list[dict[str, Any]]:
@@ -123,6 +114,7 @@ def _csv_lines(row: Row) -> list[dict[str, Any]]:
         return [{"name": row["name"], "error": row["error"]["message"]}]
     common = {
         "name": row["name"],
+        "prediction": row["prediction"],
         "pred_labels": row["schemes"]["prediction"],
         "ref_labels": row["schemes"]["reference"],
     }
@@ -133,7 +125,12 @@ def _csv_lines(row: Row) -> list[dict[str, Any]]:
 
 
 def to_markdown(rows: Sequence[Row]) -> str:
-    """The summary of each structure as a table, then the scans one by one, then the failures."""
+    """The summary of each structure as a table, then the scans one by one, then the failures.
+
+    A single scan has nothing to sum up: its metrics stand beside each other by structure.
+    """
+    if len(rows) == 1 and rows[0]["error"] is None:
+        return "\n".join(_one_scan(rows[0]["structures"])) + "\n"
     found = summary(rows)
     parts = []
     for structure, metrics in found["structures"].items():
@@ -164,6 +161,17 @@ def _summary_table(structure: str, metrics: Mapping[str, Any]) -> list[str]:
     if left_out:
         lines += ["", f"Mean and interval leave out infinite distances ({left_out} of {scans})."]
     return [*lines, ""]
+
+
+def _one_scan(structures: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    lines = [f"| metric | {' | '.join(structures)} |", "|---" * (len(structures) + 1) + "|"]
+    for metric in structures["lungs"]:
+        cells = (
+            _number(metric, values[metric]) if metric in values else ""
+            for values in structures.values()
+        )
+        lines.append(f"| {METRICS[metric][0]} | {' | '.join(cells)} |")
+    return lines
 
 
 def _scan_table(structure: str, rows: Sequence[Row]) -> list[str]:

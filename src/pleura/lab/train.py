@@ -12,6 +12,7 @@ import json
 import math
 import platform
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -47,6 +48,7 @@ def train(config: TrainConfig, run: Path, progress: Progress | None = None) -> d
         UsageError: a run folder of another config, no store, no scans.
     """
     torch.manual_seed(config.seed)
+    loss_function = loss_by_name(config.loss)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     store = Store(Path(config.store))
     slices = TrainingSlices(
@@ -61,13 +63,12 @@ def train(config: TrainConfig, run: Path, progress: Progress | None = None) -> d
         weight_decay=config.optimizer.weight_decay,
     )  # fmt: skip
     run.mkdir(parents=True, exist_ok=True)
-    _write_or_check_config(config, run)
+    _write_or_check_config(config, store, run)
     state: dict[str, Any] = {"step": 0, "best_dice": -1.0, "best_step": 0, "seconds": 0.0}
     last = run / "last.safetensors"
     if last.exists():
         state = checkpoint.load(last, network, optimizer)
     _drop_metrics_after(run, state["step"])
-    loss_function = loss_by_name(config.loss)
     writer = _tensorboard(run)
 
     while state["step"] < config.steps:
@@ -94,23 +95,27 @@ def train(config: TrainConfig, run: Path, progress: Progress | None = None) -> d
                 progress.update(step + 1, f"loss {np.mean(losses[-50:]):.4f}")
         dice = validate(network, validation, device, config.precision)
         state = {**state, "step": stop, "seconds": state["seconds"] + time.perf_counter() - began}
-        improved = dice["mean"] > state["best_dice"]
+        # Without validation scans, as when all data train the final model, the last is the best.
+        improved = dice["mean"] > state["best_dice"] or not validation
         if improved:
             state = {**state, "best_dice": dice["mean"], "best_step": stop}
             checkpoint.save(run / "best.safetensors", network, None, state)
-        checkpoint.save(last, network, optimizer, state)
         record = {
             "step": stop, "loss": float(np.mean(losses)), "dice": dice, "best": improved,
             "learning_rate": optimizer.param_groups[0]["lr"], "seconds": state["seconds"],
         }  # fmt: skip
         with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
+        # After the line: a run killed between the two logs the epoch again, see below.
+        checkpoint.save(last, network, optimizer, state)
         if writer is not None:
             writer.add_scalar("loss", record["loss"], stop)
             for name, value in dice.items():
                 writer.add_scalar(f"dice/{name}", value, stop)
         if progress is not None:
             progress.update(stop, f"validation Dice {dice['mean']:.4f}")
+    if writer is not None:
+        writer.close()
     return state
 
 
@@ -123,8 +128,6 @@ def build_network(config: TrainConfig) -> ResUNet:
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    if precision not in ("bf16", "fp32"):
-        raise UsageError(f"Unknown precision '{precision}'; choose bf16 or fp32.")
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
@@ -152,7 +155,7 @@ def validate(
 ) -> dict[str, float]:
     """Dice of both lungs per scan on the network's grid, averaged by source; "mean" over sources.
 
-    A scan without lung that is predicted empty counts 1. Without validation scans: -inf < mean.
+    A scan without lung that is predicted empty counts 1. Without scans the mean is 0.
     """
     network.eval()
     by_source: dict[str, list[float]] = {}
@@ -177,7 +180,7 @@ def _lungs(
         yield (torch.sigmoid(logits.float())[:, :2].sum(dim=1) >= 0.5).cpu()
 
 
-def _write_or_check_config(config: TrainConfig, run: Path) -> None:
+def _write_or_check_config(config: TrainConfig, store: Store, run: Path) -> None:
     path = run / "config.json"
     wanted = json.loads(json.dumps(config.to_dict()))
     if path.exists():
@@ -188,6 +191,12 @@ def _write_or_check_config(config: TrainConfig, run: Path) -> None:
         "config": wanted,
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
         "threads": torch.get_num_threads(),
+        "data": {
+            f"{source}/{role}": scans
+            for (source, role), scans in sorted(
+                Counter((scan.source, scan.role) for scan in store.scans).items()
+            )
+        },
     }
     path.write_text(json.dumps(record, indent=1), encoding="utf-8")
 
@@ -196,8 +205,10 @@ def _drop_metrics_after(run: Path, step: int) -> None:
     """A killed run may have logged an epoch whose checkpoint is lost; it will be logged again."""
     path = run / "metrics.jsonl"
     if path.exists():
-        lines = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step]
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        # A line without its end was cut off by the kill.
+        kept = [line for line in lines if line[-1] == "\n" and json.loads(line)["step"] <= step]
+        path.write_text("".join(kept), encoding="utf-8")
 
 
 def _tensorboard(run: Path) -> Any:
