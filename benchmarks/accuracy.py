@@ -77,7 +77,7 @@ def number(value: float | None, digits: int = 4) -> str:
 
 def volume_table(scored: list[tuple[Case, dict[str, Row]]]) -> list[str]:
     lines = [
-        "| scan | role | grade | Dice | right | left | HD95 mm | beyond mm | threshold Dice | HD95 |",
+        "| scan | role | grade | Dice | right | left | HD95 mm | beyond mm | threshold | HD95 mm |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for case, rows in scored:
