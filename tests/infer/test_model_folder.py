@@ -24,7 +24,7 @@ def test_the_bundled_model_is_whole() -> None:
     assert model.file("main").name == "model.onnx"
     assert sum(path.stat().st_size for path in model.path.iterdir()) <= 30_000_000
     card = (model.path / "README.md").read_text()
-    for word in ("Licence", "Split", "Limits", "not a medical device"):
+    for word in ("licence", "Split", "Limits", "not a medical device"):
         assert word in card
 
 
