@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,25 @@ def shared_data() -> Path:
 def examples() -> Path:
     """The real CT that ships with the repository."""
     return ROOT / "examples"
+
+
+_ALLOWED_SKIPS = ("../shared", "GPU")
+_surprising_skips: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """In CI a missing tool must not hide a test: only shared data and a GPU may be missing."""
+    if report.skipped and isinstance(report.longrepr, tuple) and os.environ.get("CI") == "true":
+        reason = report.longrepr[2]
+        if not any(word in reason for word in _ALLOWED_SKIPS):
+            _surprising_skips.append(f"{report.nodeid}: {reason}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _surprising_skips:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in _surprising_skips:
+        terminalreporter.write_line(f"FAILED in CI, since it was skipped: {line}")
