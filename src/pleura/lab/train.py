@@ -13,7 +13,7 @@ import math
 import platform
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,9 +54,7 @@ def train(config: TrainConfig, run: Path, progress: Progress | None = None) -> d
     slices = TrainingSlices(
         store, "train", config.sampling, config.augment, config.preprocessing, config.seed
     )
-    validation = [
-        whole_scan(store, scan, config.preprocessing) for scan in store.of_role("validation")
-    ]
+    validation = list(store.of_role("validation"))
     network = build_network(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.optimizer.learning_rate,
@@ -93,7 +91,9 @@ def train(config: TrainConfig, run: Path, progress: Progress | None = None) -> d
                 )
             if progress is not None:
                 progress.update(step + 1, f"loss {np.mean(losses[-50:]):.4f}")
-        dice = validate(network, validation, device, config.precision)
+        # One scan in memory at a time: a store may hold a thousand.
+        whole = (whole_scan(store, scan, config.preprocessing) for scan in validation)
+        dice = validate(network, whole, device, config.precision)
         state = {**state, "step": stop, "seconds": state["seconds"] + time.perf_counter() - began}
         # Without validation scans, as when all data train the final model, the last is the best.
         improved = dice["mean"] > state["best_dice"] or not validation
@@ -151,7 +151,7 @@ def channels_of(targets: Tensor, config: TrainConfig) -> Tensor:
 
 @torch.no_grad()
 def validate(
-    network: ResUNet, scans: list[WholeScan], device: torch.device, precision: str
+    network: ResUNet, scans: Iterable[WholeScan], device: torch.device, precision: str
 ) -> dict[str, float]:
     """Dice of both lungs per scan on the network's grid, averaged by source; "mean" over sources.
 
