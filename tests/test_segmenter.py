@@ -256,3 +256,43 @@ def test_unknown_engines_and_models_are_refused() -> None:
         Segmenter(precision="int4")
     with pytest.raises(pleura.ModelError, match="neither"):
         Segmenter("no-such-model")
+
+
+def test_unknown_options_are_named() -> None:
+    with pytest.raises(pleura.UsageError, match="'colour'"):
+        pleura.segment(np.zeros((2, 2, 2)), colour=1)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_a_thin_coronal_stack_gets_a_mask(
+    rows: int, phantom: Phantom, segmenter: Segmenter
+) -> None:
+    part = phantom.hu[:, 30 : 30 + rows]
+    result = segmenter.segment(part, SegmentOptions(spacing=SMALL[1]))
+    assert result.mask.array.shape == part.shape
+
+
+def test_air_alone_has_no_lung(segmenter: Segmenter) -> None:
+    air = np.random.default_rng(0).integers(-1024, -700, (3, 64, 64), dtype=np.int16)
+    result = segmenter.segment(air, SegmentOptions(spacing=(5, 1, 1)))
+    assert not result.mask.array.any()
+    assert result.quality.verdict == "fail"
+
+
+def test_map_survives_what_nobody_expected(
+    phantom: Phantom, stand_in: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pleura.segmenter.read", broken)
+    (result,) = stand_in.map(["one.nii.gz"])
+    assert result.error is not None
+    assert "No space left" in str(result.error)
+
+
+def test_a_tiny_mask_is_not_no_lung(phantom: Phantom, stand_in: Segmenter) -> None:
+    tiny = SegmentOptions(spacing=(0.0024, 0.0006, 0.0006))
+    result = stand_in.segment(phantom.hu, tiny)
+    assert result.mask.array.any()
+    assert "no_lung" not in [finding.code for finding in result.quality.findings]

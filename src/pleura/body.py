@@ -12,7 +12,7 @@ import numpy.typing as npt
 BODY_HU = -500  # between air and fat, also on scans whose scale is 0.8 x HU
 _COARSE_PIXELS = 128  # the body is searched on a grid of about this many pixels
 _COARSE_SLICES = 64
-_OPENING = 1 / 64  # radius over the frame's longer side: about 8 mm, more than a table's shell
+_OPENING = 1 / 64  # radius over the frame's side: about 8 mm, more than a table's shell
 _MARGIN = 0.02  # of the box's longer side, so that skin never touches the edge
 
 
@@ -39,8 +39,8 @@ class Box:
 
 def strides(shape_zyx: tuple[int, ...]) -> tuple[int, int, int]:
     """Steps (z, y, x) of the coarse grid on a canonical volume."""
-    in_plane = max(1, round(max(shape_zyx[1:]) / _COARSE_PIXELS))
-    return max(1, shape_zyx[0] // _COARSE_SLICES), in_plane, in_plane
+    rows, columns = (max(1, round(n / _COARSE_PIXELS)) for n in shape_zyx[1:])
+    return max(1, shape_zyx[0] // _COARSE_SLICES), rows, columns
 
 
 def coarse_body(hu: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
@@ -49,11 +49,11 @@ def coarse_body(hu: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
     The largest connected region denser than air, filled, after an in-plane opening that removes
     the table, blankets and cables. All False when there is none.
     """
-    step_z, step, _ = strides(hu.shape)
-    dense = hu[::step_z, step // 2 :: step, step // 2 :: step] > BODY_HU
+    step_z, step_y, step_x = strides(hu.shape)
+    dense = hu[::step_z, step_y // 2 :: step_y, step_x // 2 :: step_x] > BODY_HU
     # Lungs are filled first, or a thin chest wall would be opened away with the table.
     filled = np.stack([np.asarray(fill_voids.fill(plane), dtype=bool) for plane in dense])
-    opened = _opened(filled, radius=max(1, round(_OPENING * max(dense.shape[1:]))))
+    opened = _opened(filled)
     if not opened.any():
         return opened
     return np.asarray(cc3d.largest_k(opened.astype(np.uint8), k=1, connectivity=6) > 0)
@@ -65,23 +65,29 @@ def body_box(hu: npt.NDArray[np.int16]) -> Box:
     A scan without a body, or with one smaller than a tenth of the frame, gets the whole frame.
     """
     _, height, width = hu.shape
-    _, step, _ = strides(hu.shape)
-    body = coarse_body(hu)
+    return box_of(coarse_body(hu), (hu.shape[0], height, width))
+
+
+def box_of(body: npt.NDArray[np.bool_], shape_zyx: tuple[int, int, int]) -> Box:
+    """The box around a coarse body of a canonical volume of this shape; see `body_box`."""
+    _, height, width = shape_zyx
+    _, step_y, step_x = strides(shape_zyx)
     ys = np.flatnonzero(body.any(axis=(0, 2)))
     xs = np.flatnonzero(body.any(axis=(0, 1)))
     whole = Box(0, height, 0, width)
     if not ys.size:
         return whole
-    box = Box(ys[0] * step, (ys[-1] + 1) * step, xs[0] * step, (xs[-1] + 1) * step)
+    box = Box(ys[0] * step_y, (ys[-1] + 1) * step_y, xs[0] * step_x, (xs[-1] + 1) * step_x)
     if box.y1 - box.y0 < height / 10 or box.x1 - box.x0 < width / 10:
         return whole
-    return box.grown(max(step, _MARGIN * box.longer), (height, width))
+    return box.grown(max(step_y, step_x, _MARGIN * box.longer), (height, width))
 
 
-def _opened(mask: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]:
-    """In-plane binary opening by a square; what lies outside the frame doesn't erode it."""
+def _opened(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """In-plane binary opening by a rectangle; what lies outside the frame doesn't erode it."""
 
     def spread(m: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.bool_]:
+        radius = max(1, round(_OPENING * m.shape[axis]))
         padding = [(0, 0)] * 3
         padding[axis] = (radius, radius)
         windows = np.lib.stride_tricks.sliding_window_view(

@@ -78,3 +78,25 @@ class ModelError(PleuraError):
     """A model folder is unknown, incomplete or damaged."""
 
     code = "model"
+
+
+def as_pleura_error(error: BaseException) -> PleuraError:
+    """Any error as one of this tree, with one sentence; for the edges (CLI, batches)."""
+    first_line = next(iter(str(error).splitlines()), "")
+    match error:
+        case PleuraError():
+            return error
+        case MemoryError():
+            return PleuraError("There is not enough memory for this scan; free some or crop it.")
+        case ModuleNotFoundError():
+            return UsageError(
+                f"This needs '{error.name}', which is not installed; "
+                "install pleura with its extra 'lab': pip install 'pleura[lab]'."
+            )
+        case OSError():
+            where = f" ({error.filename})" if error.filename else ""
+            return PleuraError(f"{error.strerror or first_line}{where}.")
+    reason = f"{type(error).__name__}: {first_line}".rstrip(" .:")
+    return PleuraError(
+        f"pleura failed unexpectedly ({reason}); please report this with the command."
+    )

@@ -27,6 +27,7 @@ AIRWAY_LABELS: Mapping[int, str] = MappingProxyType(
 )
 MERGED_LABELS: Mapping[int, str] = MappingProxyType({MERGED: "lungs"})
 
+_MOST_SHOWN = 6
 # The network's output channels, in this order; a left-right mirror swaps the first two.
 CHANNELS = ("right", "left", "airways")
 
@@ -92,8 +93,11 @@ def resolve_scheme(values: Iterable[int], wanted: str | None = None) -> Scheme:
     scheme = SCHEMES[wanted]
     surprises = sorted(found - scheme.known)
     if surprises:
+        shown = str(surprises)
+        if len(surprises) > _MOST_SHOWN:
+            shown = f"{surprises[:3]} and {len(surprises) - 3} more (is it an image?)"
         raise UsageError(
-            f"Label values {surprises} are not in the scheme '{scheme.name}'; "
+            f"Label values {shown} are not in the scheme '{scheme.name}'; "
             f"name the right one of {', '.join(SCHEMES)} by --labels "
             "(or --pred-labels, --ref-labels)."
         )

@@ -24,8 +24,17 @@ def volumes_ml(mask: Mask) -> dict[str, float]:
     voxel = mask.geometry.voxel_ml
     right, left = float(counts[RIGHT] * voxel), float(counts[LEFT] * voxel)
     if LEFT not in mask.labels:
-        return {"total": round(right, 3)}
-    return {"right": round(right, 3), "left": round(left, 3), "total": round(right + left, 3)}
+        return {"total": _short(right)}
+    return {
+        "right": _short(right),
+        "left": _short(left),
+        "total": _short(right + left),
+    }
+
+
+def _short(ml: float) -> float:
+    """Seven digits: shorter to read, and even one tiny voxel stays more than nothing."""
+    return float(f"{ml:.7g}")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from itertools import permutations
 import numpy as np
 import numpy.typing as npt
 
-from pleura.body import Box, body_box
+from pleura.body import Box, box_of, coarse_body
 from pleura.model_spec import Preprocessing
 from pleura.resample import FloatArray, apply, axis_weights, inverse_weights
 from pleura.volume import Geometry, HUArray, Volume
@@ -115,6 +115,7 @@ class Prepared:
     box: Box
     grid: NetworkGrid
     rules: Preprocessing
+    has_body: bool  # False for a scan of air alone
 
     def batches(self, size: int) -> Iterator[FloatArray]:
         """Network input, (n <= size, 1, h, w) float32, slices in canonical order (feet first)."""
@@ -128,12 +129,15 @@ def prepare(volume: Volume, rules: Preprocessing) -> Prepared:
     hu: HUArray = orientation.apply(volume.array)  # type: ignore[assignment]
     geometry = orientation.geometry(volume.geometry)
     height, width = hu.shape[1:]
-    box = body_box(hu) if rules.crop == "body" else Box(0, height, 0, width)
+    body = coarse_body(hu)
+    box = Box(0, height, 0, width)
+    if rules.crop == "body":
+        box = box_of(body, (hu.shape[0], height, width))
     _, spacing_y, spacing_x = geometry.spacing_zyx_mm
     grid = NetworkGrid.fit(
         box, (height, width), (spacing_y, spacing_x), rules.long_side, rules.multiple
     )
-    return Prepared(hu, orientation, geometry, box, grid, rules)
+    return Prepared(hu, orientation, geometry, box, grid, rules, bool(body.any()))
 
 
 def normalise(grid: NetworkGrid, slices: HUArray, rules: Preprocessing) -> FloatArray:

@@ -49,13 +49,14 @@ def result_findings(
         return (
             Finding("no_lung", "fail", "No lung was found; check that the scan shows a chest."),
         )
+    plural = "s" if slices != 1 else ""
     if slices < _FEW_SLICES or length_mm < _SHORT_MM:
         return (
             Finding(
                 "part_of_chest",
                 "note",
-                f"The scan has {slices} slices over {length_mm:.0f} mm, so volumes are of a part "
-                "of the lungs.",
+                f"The scan has {slices} slice{plural} over {length_mm:.0f} mm, so volumes are of "
+                "a part of the lungs.",
             ),
         )
     found = []

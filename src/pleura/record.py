@@ -29,7 +29,10 @@ def grid_record(geometry: Geometry) -> Record:
 
 
 def info_record(volume: Volume) -> Record:
-    """What `pleura info --json` prints: the scan without a result."""
+    """What `pleura info --json` prints: the scan as read, without model and result.
+
+    Beside the fields it shares with `segment` it has `format`, `hu_range` and `series`.
+    """
     from pleura.findings import verdict_of
 
     return {
@@ -64,13 +67,16 @@ def versions() -> dict[str, str]:
 
 
 def peak_memory_mb() -> float | None:
-    """Peak resident memory of this process in MB; None where the system doesn't tell."""
+    """Peak resident memory of this process so far in MB (10^6 bytes); None where unknown.
+
+    It counts everything the process did, not one scan alone.
+    """
     try:
         import resource
     except ImportError:  # Windows
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e6 / 1024), 1)
 
 
 def schema(name: str) -> Mapping[str, Any]:

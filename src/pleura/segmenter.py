@@ -6,14 +6,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from pleura import record as records
-from pleura.errors import PleuraError
+from pleura.errors import PleuraError, UsageError, as_pleura_error
 from pleura.infer.engine import Engine, EngineOptions, load_engine
 from pleura.infer.model_folder import DEFAULT_MODEL, ModelFolder, open_model
 from pleura.labels import AIRWAY_LABELS, MERGED, MERGED_LABELS, PLEURA_LABELS
@@ -169,16 +169,16 @@ class Segmenter:
         for source in sources:
             try:
                 yield self.segment(source, options)
-            except PleuraError as error:
-                yield Result(source, error)
-            except MemoryError:
-                yield Result(source, PleuraError(f"{source} does not fit into memory."))
+            except Exception as error:
+                yield Result(source, as_pleura_error(error))
 
     def _infer(self, prepared: Prepared, progress: Progress | None) -> Probabilities:
         """Probabilities 0 to 255 on the network's grid, (channels, z, h, w)."""
         slices = prepared.hu.shape[0]
         channels = len(self.folder.spec.channels)
-        out = np.empty((channels, slices, *prepared.grid.shape), dtype=np.uint8)
+        out = np.zeros((channels, slices, *prepared.grid.shape), dtype=np.uint8)
+        if not prepared.has_body:  # a network asked about nothing answers anything
+            return out
         done = 0
         for batch in prepared.batches(_BATCH):
             probabilities = self.engine(batch)
@@ -240,8 +240,9 @@ def restore_mask(
 
 
 def segment(
-    source: Source, *, model: str | Path = DEFAULT_MODEL, threads: int = 0, **options: Any
-) -> Result:
+    source: Source, *, model: str | Path = DEFAULT_MODEL, threads: int = 0, engine: str = "auto",
+    precision: str = "auto", **options: Any,
+) -> Result:  # fmt: skip
     """Segment one scan: `pleura.segment("scan.nii.gz")`.
 
     Args:
@@ -249,12 +250,18 @@ def segment(
             in HU with `spacing=`; SimpleITK or nibabel image.
         model: a bundled name or a model folder.
         threads: of inference; 0 takes all cores.
+        engine, precision: see `infer.engine`.
         options: of `SegmentOptions`: series, spacing, airways, merge.
 
     Raises:
         PleuraError: see `pleura.errors`.
     """
-    return Segmenter(model, threads=threads).segment(source, SegmentOptions(**options))
+    known = {option.name for option in fields(SegmentOptions)}
+    if not known >= options.keys():
+        unknown = sorted(options.keys() - known)[0]
+        raise UsageError(f"Unknown option '{unknown}'; known are {', '.join(sorted(known))}.")
+    segmenter = Segmenter(model, threads=threads, engine=engine, precision=precision)
+    return segmenter.segment(source, SegmentOptions(**options))
 
 
 def info(

@@ -215,7 +215,10 @@ def nibabel_image(
     import nibabel
 
     data = array.transpose(2, 1, 0)
-    image = nibabel.Nifti1Image(data, _LPS_TO_RAS @ geometry.affine, dtype=array.dtype)
+    # NIfTI-2 holds its affine in doubles, which NIfTI-1 would round.
+    wide = isinstance(header, nibabel.Nifti2Header)
+    kind: Any = nibabel.Nifti2Image if wide else nibabel.Nifti1Image
+    image: nibabel.Nifti1Image = kind(data, _LPS_TO_RAS @ geometry.affine, dtype=array.dtype)
     if header is None:
         image.header.set_xyzt_units("mm")
         image.set_qform(image.affine, code=1)

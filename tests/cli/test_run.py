@@ -83,3 +83,14 @@ def test_paths_that_are_no_text(tmp_path: Path) -> None:
     )
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "does not exist" in done.stderr
+
+
+def test_an_empty_argument_is_not_the_working_folder(pleura: Pleura, here: Path) -> None:
+    run = pleura("segment", "")
+    assert run.code == 2
+    run.assert_one_sentence()
+    assert "empty" in run.err
+
+
+def test_json_may_be_written_with_a_value(pleura: Pleura, here: Path) -> None:
+    assert pleura("info", "none.nii", "--json=true").json["error"]["exit"] == 2

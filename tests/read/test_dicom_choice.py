@@ -156,3 +156,12 @@ def test_files_are_in_the_order_of_their_positions(tmp_path: Path) -> None:
     (series,) = scan_folder(tmp_path)
     assert [file.name for file in series.files] == [f"{k:04d}.1" for k in range(1, 13)]
     assert (series.rows, series.columns, series.coverage_mm) == (4, 4, 120.0)
+
+
+def test_a_number_that_two_series_share_is_no_answer(tmp_path: Path) -> None:
+    hu = np.random.default_rng(0).integers(-1024, 1000, (4, 16, 16), dtype=np.int16)
+    uids = [write_series(tmp_path / name, hu, series_number=1) for name in ("a", "b")]
+    with pytest.raises(UsageError, match="UID") as caught:
+        read_dicom(tmp_path, "1")
+    assert all(uid in str(caught.value) for uid in uids)
+    assert read_dicom(tmp_path, uids[1]).array.shape == (4, 16, 16)

@@ -77,3 +77,12 @@ def test_the_function_is_not_shadowed_by_its_package() -> None:
     from pleura import read
 
     assert callable(read)
+
+
+def test_errors_in_a_zip_name_the_zip(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "scan.zip", "w") as archive:
+        archive.writestr("notes.txt", "no scan here")
+    with pytest.raises(pleura.UnreadableError) as caught:
+        pleura.read(tmp_path / "scan.zip")
+    assert "scan.zip" in str(caught.value)
+    assert "pleura-zip-" not in str(caught.value)

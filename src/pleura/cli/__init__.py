@@ -7,12 +7,18 @@ from io import TextIOWrapper
 
 from cyclopts import App, Parameter
 
-HELP = "Accurate lung masks from chest CT, on an ordinary CPU, offline."
+HELP = """Accurate lung masks from chest CT, on an ordinary CPU, offline.
+
+Labels in a mask: 1 right lung, 2 left lung (the patient's sides), 3 airways if asked.
+Exit codes: 0 done; 2 the call or the scan can't be used; 3 verdict fail, with --strict; 1 else."""
 NOTICE = "For research, not a medical device."
 
 # "module:function", so that `pleura --help` loads no command and no library of it.
 _COMMANDS = {
-    "segment": ("pleura.cli.segment:segment", "Segment a chest CT: one scan in, one mask out."),
+    "segment": (
+        "pleura.cli.segment:segment",
+        "Segment a chest CT: one scan in, one mask out (1 right lung, 2 left lung).",
+    ),
     "info": ("pleura.cli.info:info", "Show what is in a scan, and what is wrong with it."),
     "evaluate": ("pleura.cli.evaluate:evaluate", "Compare masks with reference masks."),
     "prepare": ("pleura.cli.prepare:prepare", "Make a training store from labelled scans."),

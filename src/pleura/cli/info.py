@@ -16,7 +16,8 @@ def info(scan: Path, /, *, series: str | None = None, json: bool = False) -> int
     Parameters
     ----------
     scan
-        DICOM folder, DICOM file, zip of DICOM, .nii(.gz), .nrrd, .mha or .mhd.
+        DICOM folder, DICOM file, zip of DICOM, .nii(.gz), .nrrd, .nhdr, .mha, .mhd, or a
+        single-slice .tif.
     series
         DICOM series to look at, by UID or number. Default: the best axial chest series.
     json
@@ -48,6 +49,7 @@ def describe(record: Mapping[str, Any]) -> str:
         mark = "*" if series["chosen"] else " "
         lines.append(
             f"{mark} series {series['number']}: {series['description'] or '(no description)'}, "
-            f"{series['n_slices']} slices, {series['orientation']}; {series['reason']}"
+            f"{series['n_slices']} slices, {series['orientation']}; "
+            f"{series['reason']} (UID {series['uid']})"
         )
     return "\n".join(lines)

@@ -63,7 +63,9 @@ def prepare(
     roles = ", ".join(f"{count} {role}" for role, count in sorted(report.roles.items()))
     print(f"{report.scans} scans, {report.slices} slices in {store}: {roles}.")
     if report.without_sides:
-        print(f"{len(report.without_sides)} scans have lungs without sides; both count as one.")
+        print(
+            f"{len(report.without_sides)} scans have lungs that touch; they are kept without sides."
+        )
     for sentence in report.left_out:
         print(f"Left out: {sentence}", file=sys.stderr)
     if split is None:

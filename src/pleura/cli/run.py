@@ -12,7 +12,7 @@ from typing import Any
 
 from cyclopts import App, CycloptsError
 
-from pleura.errors import EXIT_FAILURE, EXIT_OK, PleuraError, UsageError
+from pleura.errors import EXIT_FAILURE, EXIT_OK, PleuraError, UsageError, as_pleura_error
 
 
 class InterruptError(PleuraError):
@@ -24,12 +24,14 @@ class InterruptError(PleuraError):
 
 def guarded(app: App, arguments: Sequence[str]) -> int:
     """Exit code of `app` called with `arguments`; the only place that shows errors."""
-    as_json = "--json" in arguments
+    as_json = any(word.partition("=")[0] == "--json" for word in arguments)
     try:
         try:
             with warnings.catch_warnings():
                 # Libraries' remarks; what matters to the user is a finding or an error.
                 warnings.simplefilter("ignore")
+                if "" in arguments:  # `pleura segment "$UNSET"` must not mean the working folder
+                    raise UsageError("An argument is empty; check the command's variables.")
                 code = app(arguments, exit_on_error=False, print_error=False)
         except BrokenPipeError:
             raise
@@ -59,28 +61,11 @@ def print_json(record: Any) -> None:
 
 def _as_pleura_error(error: BaseException) -> PleuraError:
     """Any error as one with a code, an exit code and one sentence."""
-    match error:
-        case PleuraError():
-            return error
-        case CycloptsError():
-            return UsageError(f"{_sentence(error)}; see `pleura --help`.")
-        case KeyboardInterrupt():
-            return InterruptError("Stopped by Ctrl-C; no output was written.")
-        case MemoryError():
-            return PleuraError("There is not enough memory for this scan; free some or crop it.")
-        case ModuleNotFoundError():
-            return _missing(error)
-        case OSError():
-            where = f" ({error.filename})" if error.filename else ""
-            return PleuraError(f"{error.strerror or _first_line(error)}{where}.")
-    reason = f"{type(error).__name__}: {_first_line(error)}".rstrip(" .:")
-    return PleuraError(
-        f"pleura failed unexpectedly ({reason}); please report this with the command."
-    )
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), "")
+    if isinstance(error, CycloptsError):
+        return UsageError(f"{_sentence(error)}; see `pleura --help`.")
+    if isinstance(error, KeyboardInterrupt):
+        return InterruptError("Stopped by Ctrl-C; no output was written.")
+    return as_pleura_error(error)
 
 
 def _sentence(error: CycloptsError) -> str:
@@ -91,10 +76,3 @@ def _sentence(error: CycloptsError) -> str:
         if sentence.startswith("Did you mean"):
             said += f", did you mean {sentence.removeprefix('Did you mean').strip(' .?!')}"
     return said
-
-
-def _missing(error: ModuleNotFoundError) -> PleuraError:
-    return UsageError(
-        f"This command needs '{error.name}', which is not installed; "
-        "install pleura with its extra 'lab': pip install 'pleura[lab]'."
-    )

@@ -40,7 +40,8 @@ def segment(
     Parameters
     ----------
     scan
-        DICOM folder, DICOM file, zip of DICOM, .nii(.gz), .nrrd, .mha or .mhd.
+        DICOM folder, DICOM file, zip of DICOM, .nii(.gz), .nrrd, .nhdr, .mha, .mhd, or a
+        single-slice .tif.
     output
         Mask to write: .nii.gz, .nii, .nrrd, .mha or .mhd. Default: <scan>_lungs.nii.gz here.
     series

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pleura.errors import UnreadableError, UsageError
+from pleura.errors import InputError, UnreadableError, UsageError
 
 if TYPE_CHECKING:
     from pleura.volume import Volume
@@ -75,6 +75,8 @@ def read(
 
 def existing(source: str | Path) -> Path:
     """The path, `~` expanded; raises UnreadableError when nothing is there."""
+    if not str(source):
+        raise UnreadableError("The path is empty; name a scan.")  # Path("") is the working folder
     path = Path(source).expanduser()
     try:
         there = path.exists()
@@ -98,5 +100,8 @@ def _read_zip(path: Path, wanted: str | None) -> Volume:
     from pleura.read.archive import extract_zip
 
     with tempfile.TemporaryDirectory(prefix="pleura-zip-") as folder:
-        volume = _read_dicom(extract_zip(path, Path(folder)), wanted)
+        try:
+            volume = _read_dicom(extract_zip(path, Path(folder)), wanted)
+        except InputError as error:  # the user knows the zip, not where it was unpacked
+            raise type(error)(str(error).replace(folder, str(path))) from error
     return replace(volume, source=path)

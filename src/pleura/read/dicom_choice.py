@@ -67,6 +67,11 @@ def rank_series(series: Sequence[Series], wanted: str | None = None) -> list[Ser
             f"{s.name} ({s.modality}, {count_of(s.n_slices, 'slice')})" for s in series
         )
         raise UsageError(f"There is no series '{wanted}'; found: {listing}.")
+    if wanted is not None and len({s.uid for s in asked}) > 1:
+        listing = "; ".join(f"{s.uid} ({count_of(s.n_slices, 'slice')})" for s in asked)
+        raise UsageError(
+            f"Several series have the number {wanted}; give the UID of one: {listing}."
+        )
     pool = [s for s in asked if not s.rejected]
     if not pool:
         raise _rejection_of(asked)
@@ -78,7 +83,7 @@ def rank_series(series: Sequence[Series], wanted: str | None = None) -> list[Ser
             reasons |= {id(s): text for s in pool if s not in kept}
             pool = kept
     best, *others = sorted(pool, key=listing_order)
-    reasons |= {id(s): "equal, but with a higher number" for s in others}
+    reasons |= {id(s): "equal, but listed later" for s in others}
     if wanted is not None:
         reasons[id(best)] = "asked for"
     elif sum(not s.rejected for s in series) == 1:

@@ -202,6 +202,8 @@ def _gaps(depths: Vector) -> list[Finding]:
     holes = [
         k for k in odd if multiples[k] > 1 and abs(steps[k] - multiples[k] * usual) <= 2 * tolerance
     ]
+    even = np.linspace(depths[0], depths[-1], len(depths))
+    shift = float(np.abs(np.asarray(depths) - even).max())
     findings = []
     if holes:
         missing = int(sum(multiples[k] - 1 for k in holes))
@@ -212,7 +214,7 @@ def _gaps(depths: Vector) -> list[Finding]:
                 "missing_slices",
                 "warn",
                 f"{count_of(missing, 'slice')} missing between {where} mm{more} along the stack; "
-                "volumes and 3-D shapes are wrong there.",
+                f"the others are set evenly, up to {shift:.1f} mm from where they were scanned.",
             )
         )
     if len(holes) < len(odd):
@@ -222,7 +224,7 @@ def _gaps(depths: Vector) -> list[Finding]:
                 "warn",
                 f"The distance between slices varies from {steps.min():.2f} to "
                 f"{steps.max():.2f} mm; "
-                "the mean is used everywhere.",
+                f"the mean is used everywhere, which moves slices by up to {shift:.1f} mm.",
             )
         )
     return findings

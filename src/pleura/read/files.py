@@ -24,6 +24,7 @@ ITK_SUFFIXES = {".nrrd": "nrrd", ".nhdr": "nrrd", ".mha": "metaimage", ".mhd": "
 TIFF_SUFFIXES = (".tif", ".tiff")
 SUFFIXES = (*NIFTI_SUFFIXES, *ITK_SUFFIXES, *TIFF_SUFFIXES)
 
+_MM_PER_UNIT = {"meter": 1000.0, "micron": 0.001}  # NIfTI's other units of length
 MOST_VOXELS = 1_600_000_000  # 512 x 512 x 6000; more is a broken header, not a chest
 _MOST_TRAILING = 1 << 20  # bytes that may follow the voxels
 
@@ -117,19 +118,25 @@ def from_nibabel(
     # Other formats that nibabel knows have no fields that a NIfTI mask could repeat.
     header = image.header if isinstance(image.header, Nifti1Header) else None
     findings: tuple[Finding, ...] = ()
+    affine = image.header.get_best_affine() if image.affine is None else image.affine
+    unit = header.get_xyzt_units()[0] if header is not None else "mm"
+    if unit in _MM_PER_UNIT:
+        affine = np.diag([*[_MM_PER_UNIT[unit]] * 3, 1.0]) @ affine
+        message = f"The NIfTI header gives lengths in {unit}; they were turned to mm."
+        findings = (Finding("units_converted", "note", message),)
     if header is not None and not (header["qform_code"] or header["sform_code"]):
         finding = Finding(
             "orientation_missing",
             "warn",
             "The NIfTI header has neither qform nor sform; the patient's sides are assumed.",
         )
-        findings = (finding,)
+        findings = (*findings, finding)
     slope, offset = getattr(image.dataobj, "slope", 1), getattr(image.dataobj, "inter", 0)
     if slope == 1 and offset == 0:
         array = np.asanyarray(image.dataobj)
     else:
         array = image.get_fdata(dtype=np.float32, caching="unchanged")
-    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
     array = array.reshape(shape).transpose(2, 1, 0)
     return array, Geometry((shape[2], shape[1], shape[0]), affine), header, findings
 

@@ -10,11 +10,13 @@ import numpy.typing as npt
 from pleura.body import coarse_body, strides
 from pleura.errors import IntensityError
 from pleura.findings import Finding
+from pleura.read.scale import check_scale
 from pleura.volume import HUArray, Volume
 
 AIR_HU = -1024
 _INT16 = np.iinfo(np.int16)
-_LEAST_RANGE = 300  # air to soft tissue is about 1000; less than this is no CT
+_OBLIQUE_DEGREES = 5.0
+_LEAST_RANGE = 50  # normalised intensities; a scan of air alone spans more
 
 
 def to_hu(array: npt.NDArray[Any], where: str) -> tuple[HUArray, tuple[Finding, ...]]:
@@ -83,14 +85,31 @@ def _inside_body(hu: HUArray, lost: npt.NDArray[np.bool_]) -> bool:
 
 
 def checked(volume: Volume) -> Volume:
-    """Refuse a volume that can't be HU.
+    """The volume with findings about its scale and grid; refused when it can't be HU.
 
     Raises:
-        IntensityError: constant, an 8-bit picture, a range far from CT's, or nothing below 0 HU.
+        IntensityError: constant, an 8-bit picture, a range or scale far from CT's.
     """
     where = "The scan" if volume.source is None else str(volume.source)
     _check_range(float(volume.array.min()), float(volume.array.max()), where)
-    return volume
+    scale = check_scale(volume.array, where)
+    return volume.with_findings(*scale, *_grid_findings(volume))
+
+
+def _grid_findings(volume: Volume) -> tuple[Finding, ...]:
+    """Grids that don't follow the patient's axes are processed on their voxels, and said."""
+    geometry = volume.geometry
+    if not geometry.is_orthogonal:
+        if any(finding.code == "gantry_tilt" for finding in volume.findings):
+            return ()
+        message = "The voxel grid is sheared; it was processed on its voxels as they lie."
+        return (Finding("sheared_grid", "warn", message),)
+    cosines = np.abs(geometry.direction_lps).max(axis=0)
+    degrees = float(np.rad2deg(np.arccos(np.clip(cosines.min(), 0, 1))))
+    if degrees < _OBLIQUE_DEGREES:
+        return ()
+    message = f"The voxel grid is turned by {degrees:.0f} degrees from the patient's axes."
+    return (Finding("oblique_grid", "note", message),)
 
 
 def _check_range(low: float, high: float, where: str) -> None:

@@ -20,7 +20,7 @@ def read_memory(image: Any, spacing: Sequence[float] | None) -> Volume:
     A numpy array is (z, y, x) or (y, x), HU, with the patient's head at the last slice, back at
     the last row and left at the last column, as an axial series loaded by SimpleITK lies.
     """
-    if isinstance(image, Volume):
+    if isinstance(image, Volume) and spacing is None:
         return image
     if isinstance(image, np.ndarray):
         return _from_array(image, spacing)
@@ -45,15 +45,17 @@ def read_memory(image: Any, spacing: Sequence[float] | None) -> Volume:
 def _from_array(array: Any, spacing: Sequence[float] | None) -> Volume:
     if spacing is None:
         raise UsageError("A numpy array needs spacing=(z, y, x) in mm.")
+    try:
+        spacing = tuple(float(s) for s in spacing)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"Spacing {spacing!r} must be three numbers (z, y, x) in mm.") from error
     if array.ndim == 2:
         array = array[None]
         spacing = (1.0, *spacing) if len(spacing) == 2 else spacing
     if array.ndim != 3 or array.size == 0:
         raise GeometryError(f"{_WHERE} has shape {array.shape}; it must be (z, y, x) or (y, x).")
     if len(spacing) != 3 or not all(np.isfinite(s) and s > 0 for s in spacing):
-        raise UsageError(
-            f"Spacing {tuple(spacing)} must be three positive numbers (z, y, x) in mm."
-        )
+        raise UsageError(f"Spacing {spacing} must be three positive numbers (z, y, x) in mm.")
     hu, findings = to_hu(array, _WHERE)
     geometry = Geometry.from_parts(hu.shape, spacing)
     return checked(Volume(hu, geometry, None, "array", findings))
