@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.phantom import chest
 from tests.scans import small
 
 from pleura.errors import IntensityError
@@ -109,3 +110,19 @@ def test_lost_voxels_around_it_become_air(case: str, value: float) -> None:
     assert finding.code == "non_finite_outside_body" and finding.severity == "warn"
     assert finding.message.startswith(f"{lost.sum()} voxels")
     assert (volume.array[lost] == -1024).all() and np.array_equal(volume.array[~lost], HU[~lost])
+
+
+@pytest.mark.parametrize("half", [np.s_[:, :, :32], np.s_[:, :, 32:], np.s_[:, 32:]])
+def test_a_lost_half_of_the_body_is_inside(half: tuple[slice, ...]) -> None:
+    hu = chest((6, 64, 64), (45, 6, 6)).hu.astype(np.float32)
+    hu[half] = np.nan
+    with pytest.raises(IntensityError, match="inside the body"):
+        to_hu(hu, "The scan")
+
+
+def test_a_round_field_of_view_loses_nothing_that_matters() -> None:
+    hu = chest((6, 64, 64), (45, 6, 6)).hu.astype(np.float32)
+    y, x = np.mgrid[:64, :64] - 31.5
+    hu[:, np.hypot(y, x) > 31] = np.nan
+    _, findings = to_hu(hu, "The scan")
+    assert [finding.code for finding in findings] == ["non_finite_outside_body"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pleura.body import coarse_body, strides
+from pleura.body import BODY_HU, coarse_body, strides
 from pleura.errors import IntensityError
 from pleura.findings import Finding
 from pleura.read.scale import check_scale
@@ -15,6 +15,7 @@ from pleura.volume import HUArray, Volume
 
 AIR_HU = -1024
 _INT16 = np.iinfo(np.int16)
+_MIDDLE, _LOST_MIDDLE, _TISSUE_RIM = 0.8, 0.05, 0.1  # radius of the frame, shares
 _OBLIQUE_DEGREES = 5.0
 _LEAST_RANGE = 50  # normalised intensities; a scan of air alone spans more
 
@@ -63,7 +64,7 @@ def to_hu(array: npt.NDArray[Any], where: str) -> tuple[HUArray, tuple[Finding, 
 
 def _inside_body(hu: HUArray, lost: npt.NDArray[np.bool_]) -> bool:
     """True when lost voxels lie in the body's hull in their slice, or a whole slice is lost."""
-    if lost.all(axis=(1, 2)).any():
+    if lost.all(axis=(1, 2)).any() or _cuts_tissue(hu, lost):
         return True
     step_z, step_y, step_x = strides(hu.shape)
     # A lost block must not shrink the body, so it counts as body when the hull is taken.
@@ -82,6 +83,29 @@ def _inside_body(hu: HUArray, lost: npt.NDArray[np.bool_]) -> bool:
         for i, step, n in zip((z, y, x), (step_z, step_y, step_x), hull.shape, strict=True)
     )
     return bool(hull[coarse].any())
+
+
+def _cuts_tissue(hu: HUArray, lost: npt.NDArray[np.bool_]) -> bool:
+    """True when, in a slice, much of the frame's middle is lost and the loss borders on tissue.
+
+    A round field of view loses corners only; a loss that takes half of the body shrinks the hull
+    above with it, but ends in tissue.
+    """
+    _, height, width = hu.shape
+    y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None, :]
+    middle = np.hypot(y, x) < _MIDDLE
+    for slice_hu, slice_lost in zip(hu, lost, strict=True):
+        if slice_lost[middle].mean() < _LOST_MIDDLE:
+            continue
+        rim = np.zeros_like(slice_lost)
+        rim[1:] |= slice_lost[:-1]
+        rim[:-1] |= slice_lost[1:]
+        rim[:, 1:] |= slice_lost[:, :-1]
+        rim[:, :-1] |= slice_lost[:, 1:]
+        rim &= ~slice_lost
+        if rim.any() and (slice_hu[rim] > BODY_HU).mean() > _TISSUE_RIM:
+            return True
+    return False
 
 
 def checked(volume: Volume) -> Volume:
