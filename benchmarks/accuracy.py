@@ -20,7 +20,7 @@ import numpy as np
 
 from pleura import PleuraError, Segmenter, read
 from pleura.lab.baseline import classical_lungs
-from pleura.lab.evaluate import EvaluateOptions, Row, evaluate, write_csv
+from pleura.lab.evaluate import EvaluateOptions, Row, evaluate
 from pleura.lab.masks import read_mask
 from pleura.lab.prepare import onto_grid
 from pleura.lab.sources import Pair, find_pairs
@@ -28,6 +28,10 @@ from pleura.lab.statistics import bootstrap_interval
 from pleura.volume import Mask
 
 SETS = {"volumes": "luna16", "sick_slices": "luna16", "slices": "merged"}
+COLUMNS = (
+    "dice", "hd95_mm", "assd_mm", "nsd_1mm", "nsd_2mm", "seed_slice_dice", "prediction_ml",
+    "reference_ml", "beyond_extent_mm",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -97,18 +101,23 @@ def slice_table(scored: list[tuple[Case, dict[str, Row]]], groups: list[str]) ->
         "| set | role | slices | pleura: mean Dice (95 % CI), worst | threshold: mean, worst |",
         "|---|---|---|---|---|",
     ]
+    roles = sorted({case.role for case, _ in scored})
+    pooled = [[role] for role in roles] + [roles] * (len(roles) > 1)
     for set_name in groups:
-        for role in sorted({case.role for case, _ in scored}):
+        for chosen in pooled:
             for lung in (True, False):
                 part = [
                     (case, rows)
                     for case, rows in scored
-                    if (case.set_name, case.role) == (set_name, role)
+                    if case.set_name == set_name
+                    and case.role in chosen
                     and (rows["pleura"]["structures"]["lungs"]["reference_ml"] > 0) == lung
                 ]
                 if part:
                     name = set_name if lung else f"{set_name} without lung"
-                    lines.append(f"| {name} | {role} | {len(part)} | {summary_cells(part)} |")
+                    lines.append(
+                        f"| {name} | {' + '.join(chosen)} | {len(part)} | {summary_cells(part)} |"
+                    )
     return lines
 
 
@@ -123,6 +132,26 @@ def summary_cells(part: list[tuple[Case, dict[str, Row]]]) -> str:
             text += f" ({interval[0]:.4f} to {interval[1]:.4f})"
         cells.append(f"{text}, {dice[worst]:.4f} ({part[worst][0].pair.name})")
     return " | ".join(cells)
+
+
+def write_table(scored: list[tuple[Case, dict[str, Row]]], path: Path) -> None:
+    """One line a scan, method and structure, five digits; null is empty."""
+    lines = []
+    for case, rows in scored:
+        for method, row in rows.items():
+            for structure, metrics in row["structures"].items():
+                if structure != "lungs" and not metrics["reference_ml"] + metrics["prediction_ml"]:
+                    continue
+                values = {name: metrics.get(name) for name in COLUMNS}
+                lines.append(
+                    {"set": case.set_name, "scan": case.pair.name, "role": case.role}
+                    | {"method": method, "structure": structure}
+                    | {name: "" if v is None else f"{v:.5g}" for name, v in values.items()}
+                )
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines)
 
 
 def main() -> int:
@@ -149,7 +178,7 @@ def main() -> int:
     print()
     print("\n".join(slice_table(scored, ["slices", "sick_slices"])))
     if arguments.csv is not None:
-        write_csv([row for _, rows in scored for row in rows.values()], arguments.csv)
+        write_table(scored, arguments.csv)
     return 0
 
 
