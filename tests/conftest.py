@@ -25,6 +25,15 @@ def examples() -> Path:
     return ROOT / "examples"
 
 
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
 _ALLOWED_SKIPS = ("../shared", "GPU")
 _surprising_skips: list[str] = []
 

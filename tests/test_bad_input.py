@@ -26,14 +26,6 @@ def pleura(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
-@pytest.fixture
 def scan(tmp_path: Path) -> Path:
     return save(tmp_path / "good.nii.gz", HU, PHANTOM.geometry)
 

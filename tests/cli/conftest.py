@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tests.phantom import Phantom, chest
 from tests.scans import Pleura, caller, save
 
@@ -21,12 +22,3 @@ def phantom() -> Phantom:
 @pytest.fixture(scope="session")
 def scan(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save(tmp_path_factory.mktemp("scan") / "chest.nii.gz", phantom.hu, phantom.geometry)
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from tests.phantom import Phantom
 from tests.scans import Pleura, names, save
 

@@ -8,9 +8,9 @@ from importlib.metadata import version
 
 import jsonschema
 import pytest
-from tests.scans import Pleura
 
 from pleura.record import schema
+from tests.scans import Pleura
 
 COMMANDS = ("segment", "info", "evaluate", "prepare", "train", "export")
 HEAVY = {"numpy", "torch", "SimpleITK", "nibabel", "onnxruntime", "pydicom", "rich.progress"}

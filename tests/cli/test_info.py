@@ -7,11 +7,11 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+
+from pleura.record import schema
 from tests.dicom_phantom import write_series
 from tests.phantom import Phantom
 from tests.scans import Pleura, names, save, small
-
-from pleura.record import schema
 
 
 def test_text(pleura: Pleura, scan: Path, here: Path) -> None:

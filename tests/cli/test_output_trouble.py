@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.scans import Pleura, Run, assert_refused, caller, names, without_network
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from tests.scans import Pleura
 
 from pleura.errors import OutputError
 from pleura.record import schema
+from tests.scans import Pleura
 
 RAISED = {
     "ours": (OutputError("m.nii could not be written; choose another place."), 1, "output"),

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from PIL import Image
-from tests.dicom_phantom import write_series
-from tests.phantom import Phantom
-from tests.scans import Pleura, names, save, small, without_network
 
 import pleura as api
 from pleura.infer.model_folder import BUNDLED
 from pleura.record import schema
+from tests.dicom_phantom import write_series
+from tests.phantom import Phantom
+from tests.scans import Pleura, names, save, small, without_network
 
 
 def mask_of(path: Path) -> np.ndarray:

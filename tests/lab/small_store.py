@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from tests.phantom import Phantom, chest
 
 from pleura.lab.store import Scan, Store, StoreGrid, StoreWriter
 from pleura.labels import CHANNELS
 from pleura.volume import Volume
+from tests.phantom import Phantom, chest
 
 SHAPE, SPACING = (6, 64, 64), (45.0, 6.0, 6.0)
 

@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 
 import pytest
-from tests.conftest import ROOT
 
 from pleura.errors import UsageError
 from pleura.lab.augment import AugmentOptions
@@ -14,6 +13,7 @@ from pleura.lab.config import NetworkOptions, TrainConfig, from_table
 from pleura.lab.dataset import SamplingOptions
 from pleura.labels import CHANNELS
 from pleura.model_spec import Preprocessing
+from tests.conftest import ROOT
 
 
 @pytest.fixture

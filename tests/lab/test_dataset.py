@@ -7,8 +7,6 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
-from tests.lab.small_store import add, one_scan_store, small_chest, training_store
-from tests.phantom import chest
 
 from pleura.errors import UsageError
 from pleura.lab.augment import AugmentOptions
@@ -18,6 +16,8 @@ from pleura.labels import CHANNELS
 from pleura.model_spec import Preprocessing
 from pleura.preprocess import prepare
 from pleura.volume import Volume
+from tests.lab.small_store import add, one_scan_store, small_chest, training_store
+from tests.phantom import chest
 
 NONE = AugmentOptions(**{f.name: 0.0 for f in fields(AugmentOptions)})
 RULES = Preprocessing(long_side=64)

@@ -10,7 +10,6 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from tests.phantom import chest
 
 import pleura
 from pleura.errors import ModelError, UsageError
@@ -24,6 +23,7 @@ from pleura.lab.network import ResUNet
 from pleura.model_spec import ModelSpec, Preprocessing
 from pleura.preprocess import prepare
 from pleura.volume import Volume
+from tests.phantom import chest
 
 pytestmark = pytest.mark.filterwarnings("error::UserWarning", "ignore::DeprecationWarning")
 STATE = {"step": 40, "best_dice": 0.75, "best_step": 40, "seconds": 9.0}

@@ -9,9 +9,6 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from PIL import Image
-from tests.dicom_phantom import write_series
-from tests.lab.small_store import small_chest
-from tests.phantom import Phantom, chest
 
 from pleura.errors import GeometryError, UsageError
 from pleura.lab.prepare import (
@@ -25,6 +22,9 @@ from pleura.lab.sources import Pair
 from pleura.lab.store import Store, StoreGrid
 from pleura.labels import CHANNELS
 from pleura.volume import Geometry, Volume, nibabel_image, sitk_image
+from tests.dicom_phantom import write_series
+from tests.lab.small_store import small_chest
+from tests.phantom import Phantom, chest
 
 LUNA16 = np.array([0, 4, 3, 5], dtype=np.uint8)  # right, left, trachea in LUNA16's numbers
 TURN = (1, 2, 0), (True, False, True)

@@ -7,6 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
+from pleura.body import body_box
+from pleura.errors import UsageError
+from pleura.lab import store as store_module
+from pleura.lab.store import Store, StoreGrid, StoreWriter
+from pleura.labels import CHANNELS
+from pleura.volume import Volume
 from tests.lab.small_store import (
     SHAPE,
     add,
@@ -16,13 +23,6 @@ from tests.lab.small_store import (
     small_chest,
 )
 from tests.phantom import chest
-
-from pleura.body import body_box
-from pleura.errors import UsageError
-from pleura.lab import store as store_module
-from pleura.lab.store import Store, StoreGrid, StoreWriter
-from pleura.labels import CHANNELS
-from pleura.volume import Volume
 
 
 @pytest.fixture

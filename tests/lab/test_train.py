@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.lab.small_store import add, small_chest, training_store
 
 from pleura.errors import UsageError
 from pleura.lab import network as network_module
@@ -22,6 +21,7 @@ from pleura.lab.network import ResUNet
 from pleura.lab.store import StoreWriter
 from pleura.lab.train import build_network, channels_of, train
 from pleura.model_spec import Preprocessing
+from tests.lab.small_store import add, small_chest, training_store
 
 STEPS, EPOCH = 6, 3
 CPU = torch.device("cpu")

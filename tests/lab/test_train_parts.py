@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.lab.small_store import training_store
 
 from pleura.lab.config import OptimizerOptions
 from pleura.lab.dataset import WholeScan, whole_scan
 from pleura.lab.network import ResUNet
 from pleura.lab.train import set_learning_rate, validate
 from pleura.model_spec import Preprocessing
+from tests.lab.small_store import training_store
 
 CPU = torch.device("cpu")
 RULES = Preprocessing(long_side=64)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.dicom_phantom import write_series
 
 from pleura.errors import UnreadableError
 from pleura.read import archive
 from pleura.read.archive import extract_zip
 from pleura.read.dicom import read_dicom
+from tests.dicom_phantom import write_series
 
 
 @pytest.fixture

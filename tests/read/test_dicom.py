@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pydicom
 import pytest
 import SimpleITK as sitk
-from tests.dicom_phantom import write_multiframe, write_series
 
 from pleura.errors import GeometryError, NotCTError, UnreadableError
 from pleura.read.dicom import read_dicom, scan_folder
 from pleura.volume import Geometry, Volume
+from tests.dicom_phantom import write_multiframe, write_series
 
 HU = npt.NDArray[np.int16]
 OBLIQUE = np.array([[0.96, 0.28, 0.0], [-0.28, 0.96, 0.0], [0.0, 0.0, 1.0]]) @ np.array(

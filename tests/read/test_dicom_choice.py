@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.dicom_phantom import write_series
 
 from pleura.errors import NotCTError, UsageError
 from pleura.read.dicom import choose_series, read_dicom, scan_folder
 from pleura.volume import Geometry
+from tests.dicom_phantom import write_series
 
 CORONAL = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 SCOUT = {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from tests.dicom_phantom import write_multiframe, write_series
 
 from pleura.errors import UnreadableError
 from pleura.read import dicom_pixels
 from pleura.read.dicom import read_dicom, scan_folder
 from pleura.volume import Volume
+from tests.dicom_phantom import write_multiframe, write_series
 
 
 def codes(volume: Volume) -> set[str]:

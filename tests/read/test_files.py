@@ -9,12 +9,12 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from tests.grids import rotation
-from tests.scans import names, save
 
 import pleura
 from pleura.errors import GeometryError, IntensityError, NotCTError, UnreadableError
 from pleura.volume import Geometry, Volume, nibabel_image, sitk_image
+from tests.grids import rotation
+from tests.scans import names, save
 
 SHAPE = (5, 12, 14)
 GRID = Geometry.from_parts(

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.phantom import chest
-from tests.scans import small
 
 from pleura.errors import IntensityError
 from pleura.read.intensity import checked, to_hu
 from pleura.volume import Geometry, Volume
+from tests.phantom import chest
+from tests.scans import small
 
 PHANTOM = small()
 HU = PHANTOM.hu

@@ -5,12 +5,12 @@ from __future__ import annotations
 import nibabel
 import numpy as np
 import pytest
-from tests.grids import rotation
 
 import pleura
 from pleura.errors import GeometryError, IntensityError, UsageError
 from pleura.volume import Geometry, Volume, nibabel_image, sitk_image
 from pleura.write import write_mask
+from tests.grids import rotation
 
 SHAPE = (4, 10, 12)
 HU = np.random.default_rng(0).integers(-1024, 1500, SHAPE, dtype=np.int16)

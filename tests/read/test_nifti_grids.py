@@ -5,9 +5,9 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from tests.phantom import chest
 
 from pleura import Mask, read
+from tests.phantom import chest
 
 PHANTOM = chest((12, 64, 64), (24, 6, 6))
 

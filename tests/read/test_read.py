@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.dicom_phantom import write_series
-from tests.scans import save, small
 
 import pleura
 from pleura.errors import UnreadableError, UsageError
+from tests.dicom_phantom import write_series
+from tests.scans import save, small
 
 PHANTOM = small()
 

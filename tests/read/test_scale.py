@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.phantom import chest
 
 from pleura.errors import IntensityError
 from pleura.read.scale import check_scale
+from tests.phantom import chest
 
 HU = chest((12, 96, 96), (24, 4, 4)).hu
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.phantom import chest
 
 from pleura.labels import PLEURA_LABELS
 from pleura.report.picture import COLOURS, overlay, write_picture
 from pleura.volume import Mask, Volume
+from tests.phantom import chest
 
 
 def scene(shape: tuple[int, int, int] = (24, 80, 80)) -> tuple[Volume, Mask]:

@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.scans import names
 
 from pleura.errors import OutputError
 from pleura.write.atomic import staging, write_bytes
+from tests.scans import names
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from tests.grids import rotation
-from tests.scans import names, save
 
 import pleura
 from pleura.errors import GeometryError, OutputError, UsageError
 from pleura.volume import Geometry, Mask
 from pleura.write import SUFFIXES, check_output, check_place, write_mask
+from tests.grids import rotation
+from tests.scans import names, save
 
 SHAPE = (3, 4, 5)
 OBLIQUE = Geometry.from_parts(
