@@ -39,13 +39,15 @@ def test_averaging_keeps_the_total(n: int, step: float) -> None:
     assert averaged.sum() * step == pytest.approx(values.sum(), rel=1e-4)
 
 
-@given(st.integers(8, 60), st.floats(0.3, 4), st.floats(-1, 1))
+@given(st.integers(24, 60), st.floats(0.3, 4), st.floats(-1, 1))
 def test_back_and_forth_keeps_a_straight_line(n: int, step: float, slope: float) -> None:
     n_out = max(2, int(n / step))
     line = slope * (np.arange(n) + 0.5)
     there = axis_weights(n, 0, step, n_out) @ line
     back = inverse_weights(n, 0, step, n_out) @ there
-    inner = slice(int(np.ceil(step)) + 1, n_out * int(step) - int(np.ceil(step)) - 1)
+    edge = int(np.ceil(step)) + 1
+    inner = slice(edge, int(n_out * step) - edge)
+    assert line[inner].size > 0
     # pixels are blocks, so an average over parts of them is off by a fraction of a pixel
     assert np.allclose(back[inner], line[inner], atol=0.13 * abs(slope) + 1e-3)
 

@@ -296,3 +296,10 @@ def test_a_tiny_mask_is_not_no_lung(phantom: Phantom, stand_in: Segmenter) -> No
     result = stand_in.segment(phantom.hu, tiny)
     assert result.mask.array.any()
     assert "no_lung" not in [finding.code for finding in result.quality.findings]
+
+
+def test_an_error_of_the_caller_is_not_the_scans(phantom: Phantom, stand_in: Segmenter) -> None:
+    results = stand_in.map([Volume(phantom.hu, phantom.geometry)] * 2)
+    next(results)
+    with pytest.raises(KeyError, match="mine"):
+        results.throw(KeyError("mine"))  # type: ignore[attr-defined]

@@ -28,3 +28,8 @@ def verdict_of(findings: Iterable[Finding]) -> Verdict:
     if "fail" in severities:
         return "fail"
     return "warn" if "warn" in severities else "pass"
+
+
+def count_of(number: int, noun: str) -> str:
+    """`1 slice`, `2 slices`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -9,12 +9,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pleura.errors import ModelError
 from pleura.labels import CHANNELS
 
 SCHEMA_VERSION = 1
+
+Numbers = TypeVar("Numbers", bound=Any)  # numpy arrays and torch tensors alike
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,14 @@ class Preprocessing:
                 f"{self.long_side}, multiple {self.multiple}); correct the model or config file."
             )
         object.__setattr__(self, "window_hu", (float(low), float(high)))
+
+    def scaled(self, hu: Numbers) -> Numbers:
+        """Windowed HU (an array or a tensor) to the network's range."""
+        if self.scaling == "none":
+            return hu
+        low, high = self.window_hu
+        scaled: Numbers = (hu - low) / (high - low)
+        return scaled
 
 
 @dataclass(frozen=True)

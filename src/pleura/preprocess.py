@@ -16,9 +16,7 @@ import numpy.typing as npt
 from pleura.body import Box, box_of, coarse_body
 from pleura.model_spec import Preprocessing
 from pleura.resample import FloatArray, apply, axis_weights, inverse_weights
-from pleura.volume import Geometry, HUArray, Volume
-
-AIR_HU = -1024
+from pleura.volume import AIR_HU, Geometry, HUArray, Volume
 
 
 @dataclass(frozen=True)
@@ -145,8 +143,4 @@ def normalise(grid: NetworkGrid, slices: HUArray, rules: Preprocessing) -> Float
     low, high = rules.window_hu
     # Clip before averaging: metal and padding must not bleed into their neighbours.
     clipped = np.clip(slices, max(low, -32768), min(high, 32767))
-    out = grid.forward(clipped, padding=max(low, AIR_HU))
-    if rules.scaling == "unit":
-        out -= np.float32(low)
-        out /= np.float32(high - low)
-    return out
+    return rules.scaled(grid.forward(clipped, padding=max(low, AIR_HU)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pleura.findings import Finding, Verdict, verdict_of
+from pleura.findings import Finding, Verdict, count_of, verdict_of
 from pleura.measure import CutOff
 
 # Both lungs of a whole chest, in ml: from a small child to the largest emphysema reported.
@@ -49,14 +49,13 @@ def result_findings(
         return (
             Finding("no_lung", "fail", "No lung was found; check that the scan shows a chest."),
         )
-    plural = "s" if slices != 1 else ""
     if slices < _FEW_SLICES or length_mm < _SHORT_MM:
         return (
             Finding(
                 "part_of_chest",
                 "note",
-                f"The scan has {slices} slice{plural} over {length_mm:.0f} mm, so volumes are of "
-                "a part of the lungs.",
+                f"The scan has {count_of(slices, 'slice')} over {length_mm:.0f} mm, so volumes are "
+                "of a part of the lungs.",
             ),
         )
     found = []

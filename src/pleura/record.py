@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pleura.errors import PleuraError
+from pleura.findings import verdict_of
 from pleura.volume import Geometry, Volume
 
 SCHEMA_VERSION = 1
@@ -33,8 +34,6 @@ def info_record(volume: Volume) -> Record:
 
     Beside the fields it shares with `segment` it has `format`, `hu_range` and `series`.
     """
-    from pleura.findings import verdict_of
-
     return {
         "schema_version": SCHEMA_VERSION,
         "input": None if volume.source is None else str(volume.source),

@@ -16,7 +16,15 @@ from pleura import record as records
 from pleura.errors import PleuraError, UsageError, as_pleura_error
 from pleura.infer.engine import Engine, EngineOptions, load_engine
 from pleura.infer.model_folder import DEFAULT_MODEL, ModelFolder, open_model
-from pleura.labels import AIRWAY_LABELS, MERGED, MERGED_LABELS, PLEURA_LABELS
+from pleura.labels import (
+    AIRWAY_LABELS,
+    AIRWAYS,
+    LEFT,
+    MERGED,
+    MERGED_LABELS,
+    PLEURA_LABELS,
+    RIGHT,
+)
 from pleura.measure import CutOff, cut_off, volumes_ml
 from pleura.postprocess import CleanOptions, Probabilities, clean, lungs_level, to_labels
 from pleura.preprocess import Prepared, prepare
@@ -168,9 +176,10 @@ class Segmenter:
         """Segment many, in input order; a bad scan never raises but carries `error`."""
         for source in sources:
             try:
-                yield self.segment(source, options)
+                result = self.segment(source, options)
             except Exception as error:
-                yield Result(source, as_pleura_error(error))
+                result = Result(source, as_pleura_error(error))
+            yield result  # outside of `try`: the caller's own errors aren't the scan's
 
     def _infer(self, prepared: Prepared, progress: Progress | None) -> Probabilities:
         """Probabilities 0 to 255 on the network's grid, (channels, z, h, w)."""
@@ -231,11 +240,11 @@ def restore_mask(
         restored = np.stack([prepared.grid.restore(channel[part]) for channel in probabilities])
         labels[part] = to_labels(restored, limits, airways)
     if merged:
-        labels[(labels == 1) | (labels == 2)] = MERGED
+        labels[(labels == RIGHT) | (labels == LEFT)] = MERGED
     array = np.ascontiguousarray(prepared.orientation.undo(labels))
     names = dict(MERGED_LABELS if merged else PLEURA_LABELS)
     if airways:
-        names[3] = AIRWAY_LABELS[3]
+        names[AIRWAYS] = AIRWAY_LABELS[AIRWAYS]
     return Mask(array, volume.geometry, names, volume.header)
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 HUArray = npt.NDArray[np.int16]
 LabelArray = npt.NDArray[np.uint8]
 
+AIR_HU = -1024  # what stands for air where nothing was measured
+MOST_VOXELS = 1_600_000_000  # 512 x 512 x 6000; more is a damaged header, not a chest
+
 # SimpleITK accepts direction cosines that are off by this much, so we call them orthogonal too.
 _ORTHOGONAL_TOLERANCE = 1e-4
 

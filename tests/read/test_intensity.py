@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pleura.errors import IntensityError
-from pleura.read.intensity import checked, to_hu
+from pleura.read.check import checked
+from pleura.read.intensity import to_hu
 from pleura.volume import Geometry, Volume
 from tests.phantom import chest
 from tests.scans import small

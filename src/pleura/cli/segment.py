@@ -109,14 +109,14 @@ def write(result: Result, output: Path, picture: Path | None) -> None:
 
 def base_name(scan: Path) -> str:
     """The scan's name without the suffix of its format; a folder's own name."""
-    name = scan.resolve().name if scan.is_dir() else scan.name
-    suffixes = (
-        ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".zip", ".tif", ".tiff",
-    )  # fmt: skip
-    for suffix in suffixes:
-        if name.lower().endswith(suffix) and not scan.is_dir():
-            return name[: -len(suffix)]
-    return name
+    from pleura.read.files import SUFFIXES
+
+    if scan.is_dir():
+        return scan.resolve().name
+    for suffix in (*SUFFIXES, ".dcm", ".zip"):
+        if scan.name.lower().endswith(suffix):
+            return scan.name[: -len(suffix)]
+    return scan.name
 
 
 def summary(record: Mapping[str, Any], picture: Path | None) -> str:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_AIR = -1024.0
+from pleura.volume import AIR_HU
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def cut_field(
         chance(g, n, 0.5).bool(), torch.hypot(y, x), torch.maximum(y.abs(), x.abs())
     )
     outside = (distance > uniform(g, n, 0.65, 1.1)).float() * chance(g, n, probability)
-    filling = _AIR * (1 - chance(g, n, 0.2))
+    filling = AIR_HU * (1 - chance(g, n, 0.2))
     return images + outside * (filling - images), targets * (1 - outside)
 
 
@@ -145,7 +145,7 @@ def change_intensity(images: Tensor, options: AugmentOptions, g: torch.Generator
     images = images + noise * uniform(g, n, 0, options.noise_hu) * chance(g, n, 0.6)
     scale = 1 + uniform(g, n, -options.scale, options.scale)
     # Scale about air, so that air stays the darkest.
-    images = _AIR + (images - _AIR) * scale
+    images = AIR_HU + (images - AIR_HU) * scale
     return images + uniform(g, n, -options.offset_hu, options.offset_hu)
 
 

@@ -21,9 +21,9 @@ from pleura.lab.store import Scan, Store
 from pleura.labels import CHANNELS
 from pleura.model_spec import Preprocessing
 from pleura.preprocess import NetworkGrid, normalise
+from pleura.volume import AIR_HU
 
 _SUPERSAMPLE = 2  # sample twice as finely and average, so that training sees area averages too
-_AIR = -1024.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class TrainingSlices:
         mirrored = (matrices[:, 0, 0] < 0) & known[:, 0]
         targets = swap_sides(stacked[:, 1:], mirrored)
         batch = augment_intensity(
-            Batch(stacked[:, :1] + _AIR, targets, known), self.augment, generator
+            Batch(stacked[:, :1] + AIR_HU, targets, known), self.augment, generator
         )
         return scaled(batch.images, self.preprocessing), batch.targets, batch.known
 
@@ -111,7 +111,7 @@ class TrainingSlices:
         """(1 + c, h, w) on the canvas: HU above air, then occupancies; outside is 0."""
         scan, z = item
         h, w = self.sampling.canvas
-        image = np.clip(self.store.images(scan, z, z + 1), -1024, 3071).astype(np.float32) - _AIR
+        image = self.store.images(scan, z, z + 1).astype(np.float32) - AIR_HU
         targets = self.store.targets(scan, z, z + 1)[0].astype(np.float32) / 255
         source = torch.from_numpy(np.concatenate([image, targets]))[None]
         grid = _sampling_grid(scan, matrix, (h * _SUPERSAMPLE, w * _SUPERSAMPLE))
@@ -141,9 +141,7 @@ def known_channels(scan: Scan) -> Tensor:
 
 def scaled(images: Tensor, rules: Preprocessing) -> Tensor:
     """HU tensors to the network's input, as `preprocess.normalise` does for arrays."""
-    low, high = rules.window_hu
-    images = images.clamp(low, high)
-    return (images - low) / (high - low) if rules.scaling == "unit" else images
+    return rules.scaled(images.clamp(*rules.window_hu))
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,8 +26,8 @@ import numpy.typing as npt
 from pleura.body import Box, body_box
 from pleura.errors import UsageError
 from pleura.labels import CHANNELS
-from pleura.preprocess import AIR_HU, NetworkGrid, Orientation
-from pleura.volume import HUArray, LabelArray, Volume
+from pleura.preprocess import NetworkGrid, Orientation
+from pleura.volume import AIR_HU, HUArray, LabelArray, Volume
 
 SCHEMA_VERSION = 1
 

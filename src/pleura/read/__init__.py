@@ -5,7 +5,8 @@ metaimage.py is a MetaImage whole? (ITK doesn't say)
 dicom*.py    DICOM folder or file: find series, choose one, order its slices
 archive.py   zip of DICOM
 memory.py    numpy array with spacing, SimpleITK and nibabel images
-intensity.py are these HU? -> int16, or a refusal
+intensity.py numbers -> int16 HU; scale.py, lost_voxels.py: can they be HU?
+check.py     the last look at every scan
 """
 
 from __future__ import annotations
@@ -88,8 +89,8 @@ def existing(source: str | Path) -> Path:
 
 
 def _read_dicom(path: Path, wanted: str | None) -> Volume:
+    from pleura.read.check import checked
     from pleura.read.dicom import read_dicom
-    from pleura.read.intensity import checked
 
     return checked(read_dicom(path, wanted))
 

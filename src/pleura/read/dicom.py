@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pleura.errors import NotCTError, UnreadableError
-from pleura.findings import Finding
+from pleura.findings import Finding, count_of
 from pleura.read.dicom_choice import choose_series, rank_series
 from pleura.read.dicom_pixels import read_pixels
 from pleura.read.dicom_series import FolderScan, Series, scan_folder, scan_path
-from pleura.read.dicom_stack import count_of
 from pleura.volume import Volume
 
 __all__ = ["Series", "choose_series", "read_dicom", "scan_folder"]

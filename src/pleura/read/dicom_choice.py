@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pleura.errors import InputError, NotCTError, UnreadableError, UsageError
+from pleura.findings import count_of
 from pleura.read.dicom_series import Series, listing_order, not_ct_sentence
-from pleura.read.dicom_stack import count_of
 
 _CHEST = re.compile(r"chest|thora|torax|lung|pulm|poumon|brust", re.IGNORECASE)
 _ELSEWHERE = re.compile(

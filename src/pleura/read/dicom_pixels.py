@@ -23,9 +23,8 @@ from pleura.errors import UnreadableError
 from pleura.findings import Finding
 from pleura.read.dicom_frames import Slice, StoredImage
 from pleura.read.dicom_headers import BIG_ENDIAN
-from pleura.volume import HUArray
+from pleura.volume import AIR_HU, HUArray
 
-AIR_HU = -1024
 # A padding value that would mean tissue in HU is a wrong header entry, not padding.
 _PADDING_BELOW_HU, _PADDING_ABOVE_HU = -900.0, 3000.0
 _INT16 = np.iinfo(np.int16)

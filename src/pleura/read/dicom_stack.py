@@ -15,13 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pleura.errors import GeometryError
-from pleura.findings import Finding
+from pleura.findings import Finding, count_of
 from pleura.read.dicom_frames import Slice
-from pleura.volume import Geometry
+from pleura.volume import MOST_VOXELS, Geometry
 
 Vector = npt.NDArray[np.float64]
 
-MAX_VOXELS = 2**31  # 8192 slices of 512x512
 MAX_SIDE = 8192  # decoders believe a damaged header and fill gigabytes
 _SAME_POSITION_MM = 0.01
 # Positions are often rounded to 0.1 mm; steps that differ by less are even.
@@ -29,11 +28,6 @@ _EVEN_STEP_MM, _EVEN_STEP_FRACTION = 0.11, 0.05
 # A sideways drift below this part of a pixel over the whole stack is rounding, not tilt.
 _DRIFT_PIXELS = 0.1
 _COMPLETE_PHASE = 0.8
-
-
-def count_of(number: int, noun: str) -> str:
-    """`1 slice`, `2 slices`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,10 +101,10 @@ def build_stack(slices: Sequence[Slice]) -> Stack:
     affine[:3, :3] = np.column_stack([row * spacing[1], column * spacing[0], axis])
     affine[:3, 3] = positions[0]
     shape = (len(ordered), first.image.rows, first.image.columns)
-    if max(shape[1:]) > MAX_SIDE or np.prod(shape, dtype=float) > MAX_VOXELS:
+    if max(shape[1:]) > MAX_SIDE or np.prod(shape, dtype=float) > MOST_VOXELS:
         raise GeometryError(
             f"The series has {shape[0]} x {shape[1]} x {shape[2]} voxels, more than the limit of "
-            f"{MAX_SIDE} a side or {MAX_VOXELS:,} in all; crop or resample it first."
+            f"{MAX_SIDE} a side or {MOST_VOXELS:,} in all; crop or resample it first."
         )
     return Stack(tuple(ordered), Geometry(shape, affine), tuple(findings))
 

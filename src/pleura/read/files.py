@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from pleura.errors import GeometryError, NotCTError, PleuraError, UnreadableError
 from pleura.findings import Finding
-from pleura.read.intensity import checked, to_hu
+from pleura.read.check import checked
+from pleura.read.intensity import to_hu
 from pleura.read.metaimage import data_file, verify
-from pleura.volume import Geometry, Volume
+from pleura.volume import MOST_VOXELS, Geometry, Volume
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -25,7 +26,6 @@ TIFF_SUFFIXES = (".tif", ".tiff")
 SUFFIXES = (*NIFTI_SUFFIXES, *ITK_SUFFIXES, *TIFF_SUFFIXES)
 
 _MM_PER_UNIT = {"meter": 1000.0, "micron": 0.001}  # NIfTI's other units of length
-MOST_VOXELS = 1_600_000_000  # 512 x 512 x 6000; more is a broken header, not a chest
 _MOST_TRAILING = 1 << 20  # bytes that may follow the voxels
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from pleura.errors import GeometryError, UsageError
-from pleura.read.intensity import checked, to_hu
+from pleura.read.check import checked
+from pleura.read.intensity import to_hu
 from pleura.volume import Geometry, Volume
 
 _WHERE = "The image in memory"
