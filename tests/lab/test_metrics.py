@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pleura.lab import metrics
+from pleura.lab.evaluate import evaluate
+from pleura.volume import Geometry, Mask
 
 SPACING = (2.5, 0.9, 0.7)
 EMPTY = np.zeros((4, 6, 6), dtype=bool)
@@ -34,17 +36,17 @@ def pair():
     return pred, ref
 
 
-def itk(mask):
+def itk(mask, spacing=SPACING):
     image = sitk.GetImageFromArray(mask.astype(np.uint8))
-    image.SetSpacing(SPACING[::-1])
+    image.SetSpacing(spacing[::-1])
     return image
 
 
-def itk_surface_distances(pred, ref):
+def itk_surface_distances(pred, ref, spacing=SPACING):
     """LabelContour finds the borders, Maurer's distance map measures from them."""
     borders, maps = [], []
     for mask in (pred, ref):
-        border = sitk.LabelContour(itk(np.pad(mask, 2)), fullyConnected=False)
+        border = sitk.LabelContour(itk(np.pad(mask, 2), spacing), fullyConnected=False)
         distance = sitk.SignedMaurerDistanceMap(
             border, insideIsPositive=False, squaredDistance=False, useImageSpacing=True
         )
@@ -82,6 +84,24 @@ def test_surface_distances_agree_with_simpleitk(pair):
     for mine, other in zip((ours.pred_to_ref, ours.ref_to_pred), theirs, strict=True):
         assert mine.size == other.size
         np.testing.assert_allclose(np.sort(mine), np.sort(other), atol=1e-3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    share=st.floats(0.02, 0.98),
+    spacing=st.tuples(*[st.floats(0.4, 8.0)] * 3),
+)
+def test_any_surfaces_agree_with_simpleitk(seed, share, spacing):
+    rng = np.random.default_rng(seed)
+    pred, ref = rng.random((2, 5, 7, 6)) < share
+    pred[2, 3, 3] = ref[0, 0, 0] = True
+    ours = metrics.surface_distances(pred, ref, spacing)
+    theirs = itk_surface_distances(pred, ref, spacing)
+    for mine, other in zip((ours.pred_to_ref, ours.ref_to_pred), theirs, strict=True):
+        np.testing.assert_allclose(np.sort(mine), np.sort(other), atol=1e-3)
+    swapped = metrics.surface_distances(ref, pred, spacing)
+    assert swapped.hd95_mm() == ours.hd95_mm() and swapped.nsd(2.0) == ours.nsd(2.0)
 
 
 def test_surface_metrics_follow_from_the_distances(pair):
@@ -142,6 +162,46 @@ def test_deepmind_values_are_those_of_the_package(fine_pair):
     for tolerance, expected in DEEPMIND["nsd"].items():
         nsd = package.compute_surface_dice_at_tolerance(found, tolerance)
         assert nsd == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 0.7, 0.7), (2.5, 0.8, 0.6)])
+def test_sides_and_lungs_agree_with_deepmind(spacing):
+    """Overlap to 1e-6, surfaces to the grid's tolerance, as `pleura evaluate` reports them."""
+    package = pytest.importorskip("surface_distance", reason="surface-distance is not installed")
+    shape = tuple(round(n / s) for n, s in zip((60, 50, 90), spacing, strict=True))
+    pred, ref = np.zeros((2, *shape), dtype=np.uint8)
+    for mask, shift in ((pred, 0.0), (ref, 2.0)):
+        for label, x in ((1, 22.0), (2, 66.0)):
+            at = np.array([30 + shift, 25 - shift / 2, x + shift]) / spacing
+            mask[ellipsoid(shape, at, (24, 18, 16 + label), spacing)] = label
+    geometry = Geometry.from_parts(shape, spacing)
+    found = evaluate(Mask(pred, geometry), Mask(ref, geometry))["structures"]
+    diagonal = float(np.linalg.norm(spacing))
+    for structure, labels in (("lungs", (1, 2)), ("right", (1,)), ("left", (2,))):
+        ours = found[structure]
+        theirs = [np.isin(mask, labels) for mask in (ref, pred)]
+        dice = package.compute_dice_coefficient(*theirs)
+        assert ours["dice"] == pytest.approx(dice, abs=1e-6)
+        distances = package.compute_surface_distances(*theirs, spacing)
+        hd95 = package.compute_robust_hausdorff(distances, 95)
+        assert hd95 > 1.0 and ours["hd95_mm"] == pytest.approx(hd95, abs=diagonal)
+        assd = np.mean(package.compute_average_surface_distance(distances))
+        assert ours["assd_mm"] == pytest.approx(assd, abs=diagonal / 3)
+        for tolerance in (1, 2):
+            # Distances move by up to a voxel, so the share does by what lies within one.
+            nearer, farther = (
+                package.compute_surface_dice_at_tolerance(distances, tolerance + step)
+                for step in (-diagonal, diagonal)
+            )
+            assert nearer <= ours[f"nsd_{tolerance}mm"] <= farther
+        measures = sitk.LabelOverlapMeasuresImageFilter()
+        measures.Execute(itk(theirs[1], spacing), itk(theirs[0], spacing))
+        assert ours["dice"] == pytest.approx(measures.GetDiceCoefficient(), abs=1e-6)
+        assert ours["iou"] == pytest.approx(measures.GetJaccardCoefficient(), abs=1e-6)
+        assert ours["sensitivity"] == pytest.approx(1 - measures.GetFalseNegativeError(), abs=1e-6)
+        assert ours["precision"] == pytest.approx(1 - measures.GetFalseDiscoveryRate(), abs=1e-6)
+        volume = float(theirs[0].sum() * np.prod(spacing) / 1000)
+        assert ours["reference_ml"] == pytest.approx(volume)
 
 
 def test_concentric_spheres_are_their_radii_apart():

@@ -5,6 +5,7 @@ A row is ready for JSON:
     name, prediction, reference     scan name and the two files' names ("" for masks in memory)
     schemes                         {prediction, reference}: how the labels were read
     spacing_zyx_mm                  of the axial slices; null for PNG and TIFF, where mm are pixels
+    resampled                       the prediction was brought onto the reference's grid
     structures                      {lungs, right, left, airways}: metrics, see `METRICS`
     error                           {code, message} when the pair could not be evaluated, else null
 
@@ -15,21 +16,16 @@ stands in `pleura.lab.metrics`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pleura.errors import InputError, UsageError
-from pleura.lab.masks import IntArray, is_picture, read_mask, scan_name, suffix_of
-from pleura.lab.metrics import (
-    BoolArray,
-    extent_excess_mm,
-    overlap,
-    seed_slice_dice,
-    surface_distances,
-)
+from pleura.errors import GeometryError, InputError, UsageError
+from pleura.lab.masks import IntArray, is_picture, read_mask, scan_name, suffix_of, values_in
+from pleura.lab.metrics import BoolArray, SliceCounts, surface_distances
+from pleura.lab.regrid import in_plane_box, nearest_labels
 from pleura.lab.tables import METRICS, Row, summary, to_markdown, write_csv
 from pleura.labels import MERGED_LABELS, Scheme, any_of, lungs_of, resolve_scheme
 from pleura.preprocess import Orientation
@@ -51,22 +47,29 @@ class EvaluateOptions:
         pred_labels, ref_labels: label schemes by name; None resolves each file by its values.
         merge: only both lungs together, no sides.
         include_airways: also trachea and main bronchi; both masks must label them.
+        resample: bring a prediction on another grid onto the reference's (nearest neighbour); what
+            lies outside the reference's grid isn't compared. False makes another grid an error.
     """
 
     pred_labels: str | None = None
     ref_labels: str | None = None
     merge: bool = False
     include_airways: bool = False
+    resample: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class _Labelled:
-    """One mask in its file's axis order, with the scheme of its numbers."""
+    """One mask with the scheme of its numbers, in its file's axis order unless turned."""
 
     array: IntArray
     geometry: Geometry
     scheme: Scheme
     path: Path | None
+
+    @property
+    def is_picture(self) -> bool:
+        return self.path is not None and is_picture(self.path)
 
     def where(self, structure: str) -> BoolArray:
         """Voxels of "right", "left" or "airways"."""
@@ -85,24 +88,18 @@ def evaluate(
     """Compare two masks of one scan.
 
     Raises:
-        InputError: a file can't be read, the grids differ by more than 0.01 mm, the labels fit no
-            scheme, or airways were asked for where they are not labelled.
+        InputError: a file can't be read, the grids differ by more than 0.01 mm and `resample` is
+            off or they don't overlap, the labels fit no scheme, or airways were asked for where
+            they are not labelled.
     """
     pred = _load(prediction, options.pred_labels)
     ref = _load(reference, options.ref_labels)
-    if not pred.geometry.matches(ref.geometry, _GRID_TOLERANCE_MM):
-        raise InputError(
-            f"The grids of {pred.title} {_grid_words(pred.geometry)} and of {ref.title} "
-            f"{_grid_words(ref.geometry)} differ; give masks of the same scan."
-        )
-    axial = Orientation.of(ref.geometry)
-    geometry = axial.geometry(ref.geometry)
+    resampled = not pred.geometry.matches(ref.geometry, _GRID_TOLERANCE_MM)
+    if resampled:
+        pred = _resampled(pred, ref, options)
+    pred, ref, geometry = _axial(pred, ref)
     structures = {
-        structure: _metrics(
-            np.asarray(axial.apply(pred_mask), dtype=np.bool_),
-            np.asarray(axial.apply(ref_mask), dtype=np.bool_),
-            geometry,
-        )
+        structure: _metrics(pred_mask, ref_mask, geometry)
         for structure, pred_mask, ref_mask in _structures(pred, ref, options)
     }
     # How far a side reaches beyond its reference says nothing that the lungs together don't.
@@ -110,13 +107,14 @@ def evaluate(
         if structure != "lungs":
             del metrics["beyond_extent_mm"]
     named = pred.path or ref.path
-    pictures = [m.path is not None and is_picture(m.path) for m in (pred, ref)]
+    pictures = pred.is_picture or ref.is_picture
     return {
         "name": scan_name(named) if named else "",
         "prediction": pred.path.name if pred.path else "",
         "reference": ref.path.name if ref.path else "",
         "schemes": {"prediction": pred.scheme.name, "reference": ref.scheme.name},
-        "spacing_zyx_mm": None if any(pictures) else list(geometry.spacing_zyx_mm),
+        "spacing_zyx_mm": None if pictures else list(geometry.spacing_zyx_mm),
+        "resampled": resampled,
         "structures": structures,
         "error": None,
     }
@@ -134,7 +132,7 @@ def evaluate_folders(
     Raises:
         UsageError: no folder, no pair, or two files of one folder with the same name.
     """
-    predictions, references = _named_masks(pred), _named_masks(ref)
+    predictions, references = named_masks(pred), named_masks(ref)
     if not predictions.keys() & references.keys():
         raise UsageError(
             f"No mask in '{pred}' has a partner of the same name in '{ref}'; "
@@ -154,8 +152,41 @@ def evaluate_folders(
     return rows
 
 
+def _resampled(pred: _Labelled, ref: _Labelled, options: EvaluateOptions) -> _Labelled:
+    """The prediction on the reference's grid, if that was asked for and can be."""
+    pictures = pred.is_picture or ref.is_picture  # these know no place in space
+    if not options.resample or pictures:
+        hint = "" if pictures else ", or add --resample to bring the prediction onto that grid"
+        raise InputError(
+            f"The grids of {pred.title} {_grid_words(pred.geometry)} and of {ref.title} "
+            f"{_grid_words(ref.geometry)} differ; give masks of the same scan{hint}."
+        )
+    try:
+        array = nearest_labels(pred.array, pred.geometry, ref.geometry)
+    except GeometryError:
+        raise InputError(
+            f"No voxel of {ref.title} lies inside the grid of {pred.title}; "
+            "give masks of the same scan."
+        ) from None
+    return replace(pred, array=array, geometry=ref.geometry)
+
+
+def _axial(pred: _Labelled, ref: _Labelled) -> tuple[_Labelled, _Labelled, Geometry]:
+    """Both masks with axial slices, cropped in plane to what they label; their whole grid."""
+    axial = Orientation.of(ref.geometry)
+    turned = [axial.apply(mask.array) for mask in (pred, ref)]
+    box = in_plane_box(turned)
+    cropped = [np.ascontiguousarray(array[box]) for array in turned]
+    return (
+        replace(pred, array=cropped[0]),
+        replace(ref, array=cropped[1]),
+        axial.geometry(ref.geometry),
+    )
+
+
 def _metrics(pred: BoolArray, ref: BoolArray, geometry: Geometry) -> dict[str, float | None]:
-    counts = overlap(pred, ref)
+    by_slice = SliceCounts.of(pred, ref)
+    counts = by_slice.overlap()
     distances = surface_distances(pred, ref, geometry.spacing_zyx_mm)
     ml = geometry.voxel_ml
     values = {
@@ -167,13 +198,13 @@ def _metrics(pred: BoolArray, ref: BoolArray, geometry: Geometry) -> dict[str, f
         "assd_mm": distances.assd_mm(),
         "nsd_1mm": distances.nsd(1.0),
         "nsd_2mm": distances.nsd(2.0),
-        "seed_slice_dice": seed_slice_dice(pred, ref),
+        "seed_slice_dice": by_slice.seed_slice_dice(),
         "prediction_ml": counts.prediction * ml,
         "reference_ml": counts.reference * ml,
         "volume_difference_ml": (counts.prediction - counts.reference) * ml,
         "false_positive_ml": (counts.prediction - counts.both) * ml,
         "false_negative_ml": (counts.reference - counts.both) * ml,
-        "beyond_extent_mm": extent_excess_mm(pred, ref, geometry.spacing_zyx_mm),
+        "beyond_extent_mm": by_slice.extent_excess_mm(geometry.spacing_zyx_mm[0]),
     }
     return {name: value if np.isfinite(value) else None for name, value in values.items()}
 
@@ -209,16 +240,14 @@ def _load(source: str | Path | Mask, wanted: str | None) -> _Labelled:
 
 
 def _scheme(array: IntArray, wanted: str | None, title: str) -> Scheme:
-    values: set[int] = set()
-    for plane in array:
-        values.update(np.unique(plane).tolist())
     try:
-        return resolve_scheme(values, wanted)
+        return resolve_scheme(values_in(array[in_plane_box([array])]), wanted)
     except UsageError as error:
         raise UsageError(f"In {title}: {error}") from None
 
 
-def _named_masks(folder: Path) -> dict[str, Path]:
+def named_masks(folder: Path) -> dict[str, Path]:
+    """Scan name -> mask file of a folder; UsageError when it's none or two have one name."""
     if not folder.is_dir():
         raise UsageError(f"'{folder}' is not a folder; give two folders or two mask files.")
     named: dict[str, Path] = {}
@@ -243,6 +272,7 @@ def failed_row(name: str, pair: tuple[Path | None, Path | None], code: str, mess
         "reference": pair[1].name if pair[1] else "",
         "schemes": {"prediction": None, "reference": None},
         "spacing_zyx_mm": None,
+        "resampled": False,
         "structures": {},
         "error": {"code": code, "message": message},
     }

@@ -75,6 +75,17 @@ def read_mask(path: Path) -> tuple[IntArray, Geometry]:
     return _integers(array, path), geometry
 
 
+def values_in(array: IntArray) -> set[int]:
+    """The distinct values, slice by slice: a sorted copy of a whole scan would double it."""
+    values: set[int] = set()
+    for plane in array:
+        if plane.dtype == np.uint8:  # counting is faster than sorting
+            values.update(np.flatnonzero(np.bincount(plane.ravel())).tolist())
+        else:
+            values.update(np.unique(plane).tolist())
+    return values
+
+
 def _read_picture(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
     from PIL import Image
 
@@ -91,13 +102,15 @@ def _read_picture(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
 def _integers(array: npt.NDArray[Any], path: Path) -> IntArray:
     if array.dtype.kind not in "biuf":
         raise UsageError(f"The mask '{path}' holds {array.dtype} values; give one whole number.")
-    if array.dtype.kind == "f" and not (np.isfinite(array) & (np.rint(array) == array)).all():
+    if array.dtype.kind == "f" and not all(
+        (np.isfinite(plane) & (np.rint(plane) == plane)).all() for plane in array
+    ):
         raise UsageError(
             f"The mask '{path}' holds numbers that aren't whole, so it is no label map; "
             "give labels, not probabilities or an image."
         )
     fits = array.size == 0 or (array.min() >= 0 and array.max() <= 255)
-    integers: IntArray = array.astype(np.uint8 if fits else np.int64)
+    integers: IntArray = array.astype(np.uint8 if fits else np.int64, copy=False)
     return integers
 
 

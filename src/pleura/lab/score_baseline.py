@@ -18,12 +18,17 @@ def evaluate_baseline(scans: Path, reference: Path, options: EvaluateOptions) ->
     A reference without a scan of its name gets a row with `error`, as in `evaluate_folders`.
 
     Raises:
-        InputError: a scan or, outside folders, a reference that can't be used.
+        InputError: a scan or, outside folders, a reference that can't be used; or references in a
+            folder and scans not.
     """
     # Airways and label numbers are about the predictions; the baseline has pleura's sides.
     options = replace(options, pred_labels=None, include_airways=False)
     if not reference.is_dir():
         return [_baseline_row(scans, reference, options)]
+    if not scans.is_dir():
+        raise UsageError(
+            f"The references are a folder, but '{scans}' is not; give a folder of scans."
+        )
     found = {scan_name(path): path for path in sorted(scans.iterdir()) if suffix_of(path)}
     found |= {path.name: path for path in sorted(scans.iterdir()) if path.is_dir()}
     rows = []

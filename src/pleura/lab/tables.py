@@ -6,11 +6,13 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from pleura.lab.statistics import bootstrap_interval
+from pleura.lab.patients import owners
+from pleura.lab.statistics import MIN_PATIENTS, bootstrap_interval
 from pleura.write.atomic import write_bytes
 
 Row = dict[str, Any]
@@ -33,6 +35,7 @@ METRICS: Mapping[str, tuple[str, int, float | None]] = {
     "false_negative_ml": ("False negative (ml)", 1, 0.0),
     "beyond_extent_mm": ("Beyond extent (mm)", 1, 0.0),
 }
+_SMALLEST_P = 0.001
 _PER_SCAN = ("dice", "hd95_mm", "assd_mm", "nsd_2mm", "volume_difference_ml")
 
 
@@ -48,8 +51,9 @@ def summary(rows: Sequence[Row], patients: Mapping[str, str] | None = None) -> d
         patients: scan name -> patient, where patients have several scans; patients are resampled.
 
     Returns:
-        `scans`, `failed` [{name, message}], and `structures` {structure: {metric: {n, mean,
-        median, worst {value, name}, ci95 [low, high] or null, infinite}}}.
+        `scans` and `patients` (how many), `failed` [{name, message}], and `structures`
+        {structure: {metric: {n, mean, median, worst {value, name}, ci95 [low, high] or null,
+        infinite}}}.
     """
     structures: dict[str, dict[str, Any]] = {}
     done = [row for row in rows if row["error"] is None]
@@ -63,7 +67,12 @@ def summary(rows: Sequence[Row], patients: Mapping[str, str] | None = None) -> d
     failed = [
         {"name": row["name"], "message": row["error"]["message"]} for row in rows if row["error"]
     ]
-    return {"scans": len(done), "failed": failed, "structures": structures}
+    return {
+        "scans": len(done),
+        "patients": _patients([row["name"] for row in done], patients),
+        "failed": failed,
+        "structures": structures,
+    }
 
 
 def _summarise(
@@ -73,15 +82,14 @@ def _summarise(
     values = [row["structures"][structure][metric] for row in rows]
     ranked = [float("inf") if value is None else value for value in values]
     finite = [value for value in values if value is not None]
-    owners = [
-        (patients or {}).get(row["name"], row["name"])
-        for row, value in zip(rows, values, strict=True)
-        if value is not None
-    ]
+    whose = owners(
+        (row["name"] for row, value in zip(rows, values, strict=True) if value is not None),
+        patients,
+    )
     worst = max(range(len(ranked)), key=lambda i: abs(ranked[i] - best))
     median = float(np.median(ranked))
     # Scans held in memory share the empty name, yet are no single patient.
-    interval = bootstrap_interval(finite, patients=owners if all(owners) else None)
+    interval = bootstrap_interval(finite, patients=whose if all(whose) else None)
     return {
         "n": len(values),
         "mean": float(np.mean(finite)) if finite else None,
@@ -92,20 +100,31 @@ def _summarise(
     }
 
 
-def write_csv(rows: Sequence[Row], path: Path) -> None:
+def write_csv(
+    rows: Sequence[Row], path: Path, others: Mapping[str, Sequence[Row]] = MappingProxyType({})
+) -> None:
     """Write a tidy table: one line a scan and structure, one column a metric; null is empty.
 
     Failed scans have one line with an empty structure and their `error`.
 
+    Args:
+        rows: from `evaluate` or `evaluate_folders`; "prediction" in the column `method`.
+        path: the file.
+        others: rows of further methods, by what stands in the column `method`.
+
     Raises:
         OutputError: the file can't be written; nothing partial is left.
     """
-    fields = ["name", "prediction", "structure", "pred_labels", "ref_labels", *METRICS, "error"]
+    fields = [
+        "method", "name", "prediction", "structure", "pred_labels", "ref_labels", "resampled",
+        *METRICS, "error",
+    ]  # fmt: skip
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, fields)
     writer.writeheader()
-    for row in rows:
-        writer.writerows(_csv_lines(row))
+    for method, its_rows in {"prediction": rows, **others}.items():
+        for row in its_rows:
+            writer.writerows({"method": method, **line} for line in _csv_lines(row))
     write_bytes(path, text.getvalue().encode())
 
 
@@ -117,6 +136,7 @@ def _csv_lines(row: Row) -> list[dict[str, Any]]:
         "prediction": row["prediction"],
         "pred_labels": row["schemes"]["prediction"],
         "ref_labels": row["schemes"]["reference"],
+        "resampled": row["resampled"],
     }
     return [
         {**common, "structure": structure, **metrics}
@@ -124,21 +144,47 @@ def _csv_lines(row: Row) -> list[dict[str, Any]]:
     ]
 
 
-def to_markdown(rows: Sequence[Row]) -> str:
+def to_markdown(rows: Sequence[Row], patients: Mapping[str, str] | None = None) -> str:
     """The summary of each structure as a table, then the scans one by one, then the failures.
 
     A single scan has nothing to sum up: its metrics stand beside each other by structure.
+    `patients` is as in `summary`.
     """
     if len(rows) == 1 and rows[0]["error"] is None:
-        return "\n".join(_one_scan(rows[0]["structures"])) + "\n"
-    found = summary(rows)
+        return "\n".join([*_one_scan(rows[0]["structures"]), *resampled_note(rows)]) + "\n"
+    found = summary(rows, patients)
     parts = []
     for structure, metrics in found["structures"].items():
         parts += [*_summary_table(structure, metrics), *_scan_table(structure, rows), ""]
+    if found["structures"]:
+        parts += [_about_patients(found["patients"], patients is None), *resampled_note(rows), ""]
     if found["failed"]:
         parts += ["### Not evaluated", ""]
-        parts += [f"- {_cell(item['name'])}: {item['message']}" for item in found["failed"]]
+        parts += [f"- {cell(item['name'])}: {item['message']}" for item in found["failed"]]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _patients(names: Sequence[str], patients: Mapping[str, str] | None) -> int:
+    # Scans held in memory share the empty name, yet are no single patient.
+    return len(set(owners(names, patients))) if all(names) else len(names)
+
+
+def _about_patients(n: int, assumed: bool) -> str:
+    """The footnote that says what was resampled for the intervals."""
+    words = f"Intervals: percentile bootstrap over {n} patients"
+    if n < MIN_PATIENTS:
+        words = f"No intervals: {n} patient{'s' * (n != 1)}, fewer than {MIN_PATIENTS}"
+    if assumed:
+        words += "; each scan counts as a patient, unless --patients says whose it is"
+    return f"{words}."
+
+
+def resampled_note(rows: Sequence[Row]) -> list[str]:
+    """The footnote's lines about predictions that were on another grid; [] without such."""
+    names = [cell(row["name"]) for row in rows if row["resampled"]]
+    if not names:
+        return []
+    return ["", f"Resampled onto the reference's grid (nearest neighbour): {', '.join(names)}."]
 
 
 def _summary_table(structure: str, metrics: Mapping[str, Any]) -> list[str]:
@@ -154,7 +200,7 @@ def _summary_table(structure: str, metrics: Mapping[str, Any]) -> list[str]:
         low_high = one["ci95"]
         interval = " to ".join(_number(metric, v) for v in low_high) if low_high else "-"
         mean = "-" if one["mean"] is None else _number(metric, one["mean"])
-        worst = f"{_number(metric, one['worst']['value'])} ({_cell(one['worst']['name'])})"
+        worst = f"{_number(metric, one['worst']['value'])} ({cell(one['worst']['name'])})"
         cells = (METRICS[metric][0], mean, interval, _number(metric, one["median"]), worst)
         lines.append(f"| {' | '.join(cells)} |")
         left_out = max(left_out, one["infinite"])
@@ -183,13 +229,22 @@ def _scan_table(structure: str, rows: Sequence[Row]) -> list[str]:
         metrics = row["structures"].get(structure)
         if metrics:
             cells = (_number(metric, metrics[metric]) for metric in _PER_SCAN)
-            lines.append(f"| {_cell(row['name'])} | {' | '.join(cells)} |")
+            lines.append(f"| {cell(row['name'])} | {' | '.join(cells)} |")
     return lines
 
 
 def _number(metric: str, value: float | None) -> str:
+    """A metric's value with its digits; None is infinite."""
     return "inf" if value is None else f"{value:.{METRICS[metric][1]}f}"
 
 
-def _cell(text: str) -> str:
+def p_value(p: float | None) -> str:
+    """Three digits, "-" where there was no test."""
+    if p is None:
+        return "-"
+    return f"< {_SMALLEST_P}" if p < _SMALLEST_P else f"{p:.3f}"
+
+
+def cell(text: str) -> str:
+    """Text that may stand in a Markdown table."""
     return text.replace("|", "\\|")
