@@ -16,16 +16,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from pleura import PleuraError, Segmenter, read
+from pleura import PleuraError, Segmenter
 from pleura.lab.baseline import classical_lungs
 from pleura.lab.evaluate import EvaluateOptions, Row, evaluate
-from pleura.lab.masks import read_mask
-from pleura.lab.prepare import onto_grid
-from pleura.lab.sources import Pair, find_pairs
+from pleura.lab.prepare import load_pair
+from pleura.lab.sources import Pair, Search, find_pairs
 from pleura.lab.statistics import bootstrap_interval
-from pleura.volume import Mask
 
 SETS = {"volumes": "luna16", "sick_slices": "luna16", "slices": "merged"}
 COLUMNS = (
@@ -53,7 +49,9 @@ def cases(data: Path, roles: list[str]) -> Iterator[Case]:
         if annotations.exists():
             with annotations.open(newline="") as file:
                 grades = {row["name"]: row["grade"] for row in csv.DictReader(file)}
-        for pair in find_pairs(data / set_name, (data / "dicom",) * (set_name == "volumes"))[0]:
+        more = (data / "dicom",) * (set_name == "volumes")
+        _, found = find_pairs(Search(data / set_name, more, SETS[set_name]))
+        for pair in found.pairs:
             row = split[set_name, pair.name]
             if row["role"] in roles:
                 grade = grades.get(pair.name, "-")
@@ -62,11 +60,9 @@ def cases(data: Path, roles: list[str]) -> Iterator[Case]:
 
 def score(case: Case, segmenter: Segmenter) -> dict[str, Row]:
     """Method -> row; the reference is brought to the scan's grid, as training does."""
-    volume = read(case.pair.image)
-    labels, geometry = read_mask(case.pair.labels)
-    labels = onto_grid(labels, geometry, volume.geometry, case.pair.name)
-    reference = Mask(labels.astype(np.uint8), volume.geometry)
-    options = EvaluateOptions(ref_labels=SETS[case.set_name])
+    labelled = load_pair(case.pair)
+    volume, reference = labelled.volume, labelled.mask()
+    options = EvaluateOptions(ref_labels="pleura", merge="right" not in labelled.channels)
     masks = {"pleura": segmenter.segment(volume).mask, "threshold": classical_lungs(volume)}
     rows = {}
     for method, mask in masks.items():

@@ -79,7 +79,7 @@ def peak_memory_mb() -> float | None:
 
 
 def schema(name: str) -> Mapping[str, Any]:
-    """A JSON Schema shipped with the package: "segment", "info" or "error"."""
+    """A JSON Schema shipped with the package: "segment", "info", "prepare" or "error"."""
     path = Path(__file__).parent / "schemas" / f"{name}.json"
     loaded: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded

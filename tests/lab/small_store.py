@@ -8,7 +8,7 @@ import numpy as np
 
 from pleura.lab.store import Scan, Store, StoreGrid, StoreWriter
 from pleura.labels import CHANNELS
-from pleura.volume import Volume
+from pleura.volume import Geometry, Volume
 from tests.phantom import Phantom, chest
 
 SHAPE, SPACING = (6, 64, 64), (45.0, 6.0, 6.0)
@@ -16,6 +16,13 @@ SHAPE, SPACING = (6, 64, 64), (45.0, 6.0, 6.0)
 
 def small_chest(seed: int = 0) -> Phantom:
     return chest(SHAPE, SPACING, seed=seed)
+
+
+def turned(array: np.ndarray, geometry: Geometry) -> tuple[np.ndarray, Geometry]:
+    """The same in space, with other axes."""
+    axes, flips = (1, 2, 0), (True, False, True)
+    flipped = tuple(axis for axis, flip in enumerate(flips) if flip)
+    return np.flip(array.transpose(axes), flipped), geometry.transposed(axes, flips)
 
 
 def occupancy_of(phantom: Phantom) -> np.ndarray:

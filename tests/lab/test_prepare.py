@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections import Counter
 
+import jsonschema
 import nibabel
 import numpy as np
 import pytest
@@ -11,23 +14,24 @@ import SimpleITK as sitk
 from PIL import Image
 
 from pleura.errors import GeometryError, UsageError
+from pleura.lab import prepare
+from pleura.lab.label_map import LabelFile, StructureFiles
 from pleura.lab.prepare import (
     PrepareOptions,
     load_pair,
     onto_grid,
     prepare_source,
-    sides_from_geometry,
 )
-from pleura.lab.sources import Pair
+from pleura.lab.sources import Pair, Search, find_pairs
 from pleura.lab.store import Store, StoreGrid
 from pleura.labels import CHANNELS
-from pleura.volume import Geometry, Volume, nibabel_image, sitk_image
+from pleura.record import schema
+from pleura.volume import Geometry, nibabel_image, sitk_image
 from tests.dicom_phantom import write_series
-from tests.lab.small_store import small_chest
+from tests.lab.small_store import small_chest, turned
 from tests.phantom import Phantom, chest
 
 LUNA16 = np.array([0, 4, 3, 5], dtype=np.uint8)  # right, left, trachea in LUNA16's numbers
-TURN = (1, 2, 0), (True, False, True)
 
 
 @pytest.fixture
@@ -45,13 +49,6 @@ def save_pair(source, name, phantom, labels=None, geometry=None):
     labels = LUNA16[phantom.labels] if labels is None else labels
     save_nifti(source / "imagesTr" / f"{name}.nii.gz", phantom.hu, phantom.geometry)
     save_nifti(source / "labelsTr" / f"{name}.nii.gz", labels, geometry or phantom.geometry)
-
-
-def turned(array, geometry):
-    """The same in space, with other axes."""
-    axes, flips = TURN
-    flipped = tuple(axis for axis, flip in enumerate(flips) if flip)
-    return np.flip(array.transpose(axes), flipped), geometry.transposed(axes, flips)
 
 
 def assert_stored(store, scan, phantom: Phantom):
@@ -75,8 +72,9 @@ def test_images_and_labels_with_luna16_numbers(tmp_path, phantom):
     save_pair(source, "a", phantom)
     save_pair(source, "b", small_chest(1))
     report = prepare_source(source, tmp_path / "store", PrepareOptions())
-    assert (report.scans, report.slices) == (2, 12)
-    assert report.without_sides == report.left_out == ()
+    assert (len(report.scans), report.slices) == (2, 12)
+    assert report.left_out == () and report.layout[0] == "images-labels"
+    assert report.schemes == {"luna16": 2}
     store = Store(tmp_path / "store")
     assert [(s.name, s.patient, s.source, s.channels) for s in store.scans] == [
         ("a", "a", "volumes", CHANNELS),
@@ -92,10 +90,10 @@ def test_an_image_may_be_a_dicom_folder_elsewhere(tmp_path, phantom):
     save_pair(source, "a", phantom)
     (source / "imagesTr" / "a.nii.gz").unlink()
     write_series(tmp_path / "dicom" / "a", phantom.hu, phantom.geometry)
-    with pytest.raises(UsageError, match="no image whose name is that of a label file"):
+    with pytest.raises(UsageError, match="has no scan with labels; a: labels without an image"):
         prepare_source(source, tmp_path / "store", PrepareOptions())
     options = PrepareOptions(more_images=(tmp_path / "dicom",))
-    assert prepare_source(source, tmp_path / "store", options).scans == 1
+    assert len(prepare_source(source, tmp_path / "store", options).scans) == 1
     store = Store(tmp_path / "store")
     assert_stored(store, store.scans[0], phantom)
 
@@ -110,7 +108,7 @@ def test_luna16_s_own_layout(tmp_path, phantom):
             sitk.WriteImage(sitk_image(array, phantom.geometry), path, useCompression=path == mask)
         assert image.with_suffix(".raw").exists() and mask.with_suffix(".zraw").exists()
     report = prepare_source(source, tmp_path / "store", PrepareOptions())
-    assert report.scans == 2 and report.left_out == ()
+    assert len(report.scans) == 2 and report.left_out == () and report.layout[0] == "luna16"
     store = Store(tmp_path / "store")
     for scan in store.scans:
         assert_stored(store, scan, phantom)
@@ -129,7 +127,8 @@ def test_pictures_with_and_without_sides(tmp_path):
         sitk.WriteImage(sitk.GetImageFromArray(phantom.hu[z]), source / "images" / f"{name}.tif")
         Image.fromarray(mask.astype(np.uint8) * 255).save(source / "masks" / f"{name}.png")
     report = prepare_source(source, tmp_path / "store", PrepareOptions(labels="merged"))
-    assert report.without_sides == ("touch",) and report.slices == 3
+    assert report.slices == 3
+    assert report.warnings[0].startswith("Lungs that touch are kept without sides in touch:")
     store = Store(tmp_path / "store")
     apart, none, touch = store.scans
     assert apart.channels == none.channels == ("right", "left")
@@ -177,7 +176,7 @@ def test_unusable_pairs_are_left_out_with_the_reason(tmp_path, phantom):
     (source / "labelsTr" / "mask.nii.gz").write_bytes(b"garbage")
     report = prepare_source(source, tmp_path / "store", PrepareOptions())
     assert [scan.name for scan in Store(tmp_path / "store").scans] == ["good"]
-    reasons = dict(sentence.split(": ", 1) for sentence in report.left_out)
+    reasons = {left.name: left.reason for left in report.left_out}
     assert set(reasons) == {"moved", "short", "garbage", "mask"}
     assert "different grids" in reasons["moved"]
     assert "(5, 64, 64)" in reasons["short"] and "(6, 64, 64)" in reasons["short"]
@@ -255,37 +254,159 @@ def test_which_channels_a_file_teaches(tmp_path, phantom, numbers, labels, chann
     mapping = np.array(numbers, dtype=np.uint8)
     save_pair(tmp_path, "a", phantom, mapping[phantom.labels])
     name = "a.nii.gz"
-    pair = Pair("a", tmp_path / "imagesTr" / name, tmp_path / "labelsTr" / name)
-    volume, occupancy, found = load_pair(pair, labels)
-    assert found == channels
-    assert volume.array.shape == occupancy.shape[1:]
+    source = LabelFile(tmp_path / "labelsTr" / name, labels)
+    labelled = load_pair(Pair("a", tmp_path / "imagesTr" / name, source))
+    assert labelled.channels == channels and labelled.notes == ()
+    assert labelled.volume.array.shape == labelled.occupancy.shape[1:]
     for channel, number in enumerate(mapping[1:]):
         expected = (phantom.labels == channel + 1) & (number > 0)
-        np.testing.assert_array_equal(occupancy[channel], expected)
+        np.testing.assert_array_equal(labelled.occupancy[channel], expected)
+    drawn = phantom.labels * (mapping[phantom.labels] > 0)
+    np.testing.assert_array_equal(labelled.mask().array, drawn)
 
 
-@pytest.mark.parametrize("transform", [lambda a, g: (a, g), turned])
-def test_sides_follow_the_patient_not_the_array(phantom, transform):
-    hu, geometry = transform(phantom.hu, phantom.geometry)
-    labels, _ = transform(phantom.labels, phantom.geometry)
-    right, left = sides_from_geometry(np.isin(labels, (1, 2)), Volume(hu, geometry))
-    np.testing.assert_array_equal(right, labels == 1)
-    np.testing.assert_array_equal(left, labels == 2)
-
-
-def test_a_lung_may_reach_a_little_across_but_lungs_that_touch_have_no_sides(phantom):
-    volume = Volume(phantom.hu, phantom.geometry)
+def test_a_mask_without_sides_is_pleura_s_merged_mask(tmp_path, phantom):
     lungs = np.isin(phantom.labels, (1, 2))
-    bridge = lungs.copy()
-    bridge[3, 30:32, 20:44] = True
-    assert sides_from_geometry(bridge, volume) is None
-    tongue = lungs.copy()
-    row = np.argwhere(phantom.labels[3] == 1)[:, 0].mean().round().astype(int)
-    tongue[3, row, 20:34] = phantom.labels[3, row, 20:34] != 2
-    right, _ = sides_from_geometry(tongue & ~(phantom.labels == 2), volume)
-    assert (right == (tongue & ~(phantom.labels == 2))).all()
-    crumb = lungs.copy()
-    crumb[0, 10, 31:33] = True  # on the midline, but too small to matter
-    sides = sides_from_geometry(crumb, volume)
-    assert sides is not None
-    assert ((sides[0] | sides[1]) == crumb).all() and not (sides[0] & sides[1]).any()
+    lungs[3, 28:36, 10:54] = True
+    save_pair(tmp_path, "a", phantom, lungs.astype(np.uint8) * 255)
+    _, found = find_pairs(Search(tmp_path))
+    mask = load_pair(found.pairs[0]).mask()
+    np.testing.assert_array_equal(mask.array, lungs)
+    assert dict(mask.labels) == {1: "lungs"}
+
+
+def test_sides_the_wrong_way_round_are_noted(tmp_path, phantom):
+    """Read by pleura's numbers, labels with left = 1 put the right lung on the left."""
+    save_pair(tmp_path / "set", "a", phantom, np.array([0, 2, 1, 3], np.uint8)[phantom.labels])
+    report = prepare_source(tmp_path / "set", tmp_path / "store", PrepareOptions())
+    assert "is the label scheme right?" in report.scans[0].notes[0]
+    assert "There are remarks about a in report.json." in report.warnings
+
+
+def test_totalsegmentator_s_lobes_become_sides(tmp_path, phantom):
+    right, left = phantom.labels == 1, phantom.labels == 2
+    above = np.arange(6)[:, None, None] >= 3
+    masks = {
+        "lung_upper_lobe_right": right & above, "lung_middle_lobe_right": right & False,
+        "lung_lower_lobe_right": right & ~above, "lung_upper_lobe_left": left & above,
+        "lung_lower_lobe_left": left & ~above, "trachea": phantom.labels == 3,
+        "heart": phantom.labels == 0,
+    }  # fmt: skip
+    for name, empty in (("s0001", False), ("s0002", True)):
+        folder = tmp_path / "set" / name
+        save_nifti(folder / "ct.nii.gz", phantom.hu, phantom.geometry)
+        for organ, mask in masks.items():
+            array = (mask & (not empty or organ == "heart")).astype(np.uint8)
+            save_nifti(folder / "segmentations" / f"{organ}.nii.gz", array, phantom.geometry)
+    report = prepare_source(tmp_path / "set", tmp_path / "store", PrepareOptions())
+    store = Store(tmp_path / "store")
+    assert [scan.name for scan in store.scans] == ["s0001"]
+    assert store.scans[0].channels == CHANNELS
+    assert_stored(store, store.scans[0], phantom)
+    assert report.scans[0].notes == ("lung_middle_lobe_right is empty",)
+    assert [left.name for left in report.left_out] == ["s0002"]
+    assert "no voxel of lung" in report.left_out[0].reason
+
+
+def test_organ_masks_on_different_grids(tmp_path, phantom):
+    moved = phantom.geometry.affine.copy()
+    moved[0, 3] += 1
+    other = Geometry(phantom.geometry.shape_zyx, moved)
+    files = {}
+    for name, geometry in (("right", phantom.geometry), ("left", other)):
+        files[name] = tmp_path / f"{name}.nii.gz"
+        save_nifti(files[name], (phantom.labels == 1).astype(np.uint8), geometry)
+    with pytest.raises(GeometryError, match="lie on different grids"):
+        StructureFiles(tmp_path, files).read(None)
+
+
+def test_covid_19_ct_seg_with_its_pictures_left_out(tmp_path, phantom):
+    source = tmp_path / "covid"
+    covid = np.array([0, 2, 1, 0], dtype=np.uint8)[phantom.labels]  # 1 left, 2 right
+    infected = covid.copy()
+    infected[2:4][infected[2:4] > 0] = 3
+    picture = np.clip((phantom.hu + 1250) / 6, 0, 255).astype(np.uint8)
+    for name, image in (("coronacases_001", phantom.hu), ("radiopaedia_4_85506_1", picture)):
+        save_nifti(source / "COVID-19-CT-Seg_20cases" / f"{name}.nii.gz", image, phantom.geometry)
+        save_nifti(source / "Lung_Mask" / f"{name}.nii.gz", covid, phantom.geometry)
+        both = source / "Lung_and_Infection_Mask" / f"{name}.nii.gz"
+        save_nifti(both, infected, phantom.geometry)
+    for folder in ("Lung_Mask", "Lung_and_Infection_Mask"):
+        report = prepare_source(source, tmp_path / folder, PrepareOptions())
+        assert report.layout[0] == "covid-19-ct-seg"
+        assert [left.name for left in report.left_out] == ["radiopaedia_4_85506_1"]
+        assert "an 8-bit picture" in report.left_out[0].reason
+        assert report.scans[0].scan.channels == ("right", "left") and report.scans[0].notes == ()
+        _, found = find_pairs(Search(source))
+        mask = load_pair(found.pairs[0]).mask()
+        np.testing.assert_array_equal(mask.array, phantom.labels * (phantom.labels < 3))
+        shutil.rmtree(source / "Lung_Mask", ignore_errors=True)
+
+
+def test_scans_of_one_patient_share_a_role(tmp_path, phantom):
+    source = tmp_path / "set"
+    for name in ("scan-0", "scan-2", "scan-6"):  # by hash: validation, train, test
+        save_pair(source, name, phantom)
+    report = prepare_source(source, tmp_path / "store", PrepareOptions())
+    assert report.roles == {"train": 1, "validation": 1, "test": 1}
+    assert any("a patient of its own" in sentence for sentence in report.warnings)
+    patients = tmp_path / "patients.csv"
+    patients.write_text("name,patient\nscan-0,scan-6\nscan-2,scan-2\nscan-6,scan-6\ngone,x\n")
+    report = prepare_source(source, tmp_path / "store", PrepareOptions(patients=patients))
+    assert report.roles == {"train": 1, "test": 2}
+    assert [scan.patient for scan in Store(tmp_path / "store").scans] == [
+        "scan-6", "scan-2", "scan-6",
+    ]  # fmt: skip
+    assert report.warnings == (f"{patients} names 1 scans that aren't here, such as gone.",)
+    patients.write_text("name,patient\nscan-0,scan-6\n")
+    with pytest.raises(UsageError, match="no row for 'scan-2'"):
+        prepare_source(source, tmp_path / "store", PrepareOptions(patients=patients))
+    with pytest.raises(UsageError, match="leave --patients out"):
+        options = PrepareOptions(patients=patients, split=patients)
+        prepare_source(source, tmp_path / "store", options)
+
+
+def test_the_report_lies_in_the_store_and_follows_its_schema(tmp_path, phantom):
+    source = tmp_path / "set"
+    save_pair(source, "a", phantom)
+    save_pair(source, "b", phantom)
+    (source / "imagesTr" / "b.nii.gz").write_bytes(b"garbage")
+    report = prepare_source(source, tmp_path / "store", PrepareOptions(labels="luna16"))
+    record = json.loads((tmp_path / "store" / "set" / "report.json").read_text())
+    assert record == report.record()
+    jsonschema.validate(record, schema("prepare"))
+    assert record["scans"] == [
+        {"name": "a", "patient": "a", "role": report.scans[0].scan.role, "channels": list(CHANNELS),
+         "slices": 6, "labels": "luna16", "notes": []}
+    ]  # fmt: skip
+    assert [entry["name"] for entry in record["left_out"]] == ["b"]
+    assert Store(tmp_path / "store").scans[0].name == "a"
+
+
+def test_whatever_happens_to_one_scan_the_others_are_prepared(tmp_path, phantom, monkeypatch):
+    source = tmp_path / "set"
+    for name in ("a", "b", "c", "d"):
+        save_pair(source, name, phantom)
+    trouble = {
+        "a": MemoryError(),
+        "b": PermissionError(13, "Permission denied"),
+        "c": KeyError("x"),
+    }
+    whole = prepare.load_pair
+
+    def failing(pair):
+        if pair.name in trouble:
+            raise trouble[pair.name]
+        return whole(pair)
+
+    monkeypatch.setattr(prepare, "load_pair", failing)
+    report = prepare_source(source, tmp_path / "store", PrepareOptions())
+    assert [prepared.scan.name for prepared in report.scans] == ["d"]
+    reasons = {left.name: left.reason for left in report.left_out}
+    assert "not enough memory" in reasons["a"] and "Permission denied" in reasons["b"]
+    assert "KeyError" in reasons["c"]
+
+
+def test_an_unknown_scheme_is_refused_before_any_work(tmp_path):
+    with pytest.raises(UsageError, match="Unknown label scheme 'lungs'"):
+        prepare_source(tmp_path / "none", tmp_path / "store", PrepareOptions(labels="lungs"))

@@ -75,3 +75,29 @@ def test_the_hash_is_the_same_everywhere_and_keeps_the_shares():
     assert roles["train"] == pytest.approx(2800, abs=120)
     assert roles["validation"] == pytest.approx(600, abs=80)
     assert roles["test"] == pytest.approx(600, abs=80)
+
+
+def test_a_scan_with_two_patients_is_refused(csv):
+    path = csv("ct,a,A,train", "ct,a,B,train")
+    with pytest.raises(UsageError, match="gives 'a' two patients"):
+        Split.from_csv(path, "ct")
+    same = csv("ct,a,A,train", "ct,a,A,train", "other,a,B,train")
+    assert Split.from_csv(same, "ct").of("a") == ("A", "train")
+
+
+def test_the_hash_is_the_patient_s(csv):
+    split = Split.from_patients(csv("a,scan-6", "b,scan-6", "c,scan-0", header="name,patient\n"))
+    assert split.of("a") == split.of("b") == ("scan-6", "test")
+    assert split.of("c") == ("scan-0", "validation")
+    with pytest.raises(UsageError, match="no row for 'd'"):
+        split.of("d", "a study")
+    assert Split.by_hash().of("d", "scan-6") == ("scan-6", "test")
+
+
+def test_files_from_a_spreadsheet(csv):
+    path = csv("a,P1,x", header="\ufeffname,patient,note\n")
+    assert Split.from_patients(path).of("a")[0] == "P1"
+    path = csv("ct,a,P1,test", header=f"\ufeff{HEADER}")
+    assert Split.from_csv(path, "ct").of("a") == ("P1", "test")
+    with pytest.raises(UsageError, match="an empty cell"):
+        Split.from_csv(csv("ct,a,,test"), "ct")

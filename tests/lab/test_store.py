@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pleura.body import body_box
+from pleura.body import Box, body_box
 from pleura.errors import UsageError
 from pleura.lab import store as store_module
 from pleura.lab.store import Store, StoreGrid, StoreWriter
 from pleura.labels import CHANNELS
-from pleura.volume import Volume
+from pleura.volume import Geometry, Volume
 from tests.lab.small_store import (
     SHAPE,
     add,
@@ -233,3 +233,52 @@ def test_another_version_and_damage_are_refused(tmp_path, phantom):
     (tmp_path / "volumes" / "images.bin").unlink()
     with pytest.raises(UsageError, match="damaged"):
         Store(tmp_path)
+
+
+@pytest.mark.parametrize("spacing", [0.7, 0.625, 0.9765625, 1.1, 3.3])
+@pytest.mark.parametrize("side", [60, 96, 97, 100])
+def test_a_whole_frame_at_its_own_resolution_is_kept_bit_for_bit(tmp_path, side, spacing):
+    """Also where width x spacing / spacing is a little more than the width."""
+    hu = np.random.default_rng(0).integers(-1024, 3071, (2, side - 7, side), dtype=np.int16)
+    volume = Volume(hu, Geometry.from_parts(hu.shape, (5.0, spacing, spacing)))
+    occupancy = np.zeros((3, *hu.shape), bool)
+    with StoreWriter(tmp_path, "whole", StoreGrid(long_side=2000, frame="whole")) as writer:
+        writer.add(volume, occupancy, CHANNELS, "a", "a", "train")
+    store = Store(tmp_path)
+    (scan,) = store.scans
+    assert scan.shape == hu.shape and scan.whole
+    assert scan.spacing_mm == pytest.approx((5.0, spacing, spacing))
+    np.testing.assert_array_equal(store.images(scan), hu)
+
+
+def test_frames_and_the_boxes_that_networks_see(tmp_path):
+    phantom = chest((4, 160, 128), (90.0, 3.0, 3.0))
+    for frame in ("body", "whole"):
+        with StoreWriter(tmp_path, frame, StoreGrid(long_side=2000, frame=frame)) as writer:
+            add(writer, phantom, frame, "train")
+    body, whole = Store(tmp_path).scans
+    assert body.shape[1] < 160 and whole.shape == (4, 160, 128)
+    assert whole.box("none") == Box(0, 160, 0, 128)
+    found = body_box(phantom.hu)
+    for scan in (body, whole):
+        box = scan.box("body")
+        assert box.y1 - box.y0 == pytest.approx(found.y1 - found.y0)
+        assert box.x1 - box.x0 == pytest.approx(found.x1 - found.x0)
+    assert whole.box("body").y0 == pytest.approx(found.y0)
+    with pytest.raises(UsageError, match="run `pleura prepare` again with --frame whole"):
+        body.box("none")
+
+
+def test_an_unknown_frame_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="frame must be one of body, whole, not 'lungs'"):
+        StoreWriter(tmp_path / "store", "set", StoreGrid(frame="lungs"))
+
+
+def test_a_store_from_before_frames_keeps_the_body(tmp_path, phantom):
+    one_scan_store(tmp_path, phantom)
+    index = tmp_path / "volumes" / "index.json"
+    data = json.loads(index.read_text())
+    del data["scans"][0]["whole"]
+    index.write_text(json.dumps(data))
+    (scan,) = Store(tmp_path).scans
+    assert not scan.whole and scan.box("body") == Box(*scan.body)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from pleura.cli.run import print_json
 from pleura.errors import EXIT_OK
 
 
@@ -16,15 +17,21 @@ def prepare(
     /,
     *,
     labels: str | None = None,
+    layout: str | None = None,
     split: Path | None = None,
+    patients: Path | None = None,
     set_name: Annotated[str | None, Parameter(name="--set")] = None,
     images: Annotated[tuple[Path, ...], Parameter(name="--images")] = (),
     long_side: int = 384,
+    frame: str = "body",
+    json: bool = False,
 ) -> int:
     """Make (or renew) one source of a training store from labelled scans, split by patient.
 
-    SOURCE holds imagesTr and labelsTr, images and labels (or masks), or LUNA16's subset folders
-    with seg-lungs-LUNA16. Several sources share one STORE: call it once for each.
+    SOURCE is LUNA16, COVID-19-CT-Seg, TotalSegmentator's data set, imagesTr and labelsTr (nnU-Net,
+    Decathlon), images and labels (or masks), or DICOM CT with SEG or RTSTRUCT files. What was
+    found and left out is in STORE/SET/report.json. Several sources share one STORE: call it once
+    for each.
 
     Parameters
     ----------
@@ -33,16 +40,25 @@ def prepare(
     store
         The store's folder; the source becomes a folder in it.
     labels
-        Label scheme: pleura, luna16, lungmask, totalseg-lobes or merged. Default: pleura, or
-        luna16 when the labels are exactly 3, 4 (and 5).
+        Label scheme: pleura, luna16, lungmask, totalseg-lobes or merged. Default: what the layout
+        says, else pleura, or luna16 when the labels are exactly 3, 4 (and 5).
+    layout
+        luna16, covid-19-ct-seg, totalsegmentator, images-labels or dicom. Default: found out.
     split
-        CSV with the columns set, name, patient, role. Default: by a hash of the scan's name.
+        CSV with the columns set, name, patient, role. Default: by a hash of the patient.
+    patients
+        CSV with the columns name and patient, for scans of one patient. Default: every scan is a
+        patient of its own.
     set_name
         Name of the data set in the split file and in the store. Default: the folder's name.
     images
-        A further folder that holds images by name, DICOM folders among them. May be repeated.
+        A further folder that holds images by name, or DICOM CT. May be repeated.
     long_side
-        Pixels of a stored slice along its longer side.
+        Pixels of a stored slice along its longer side, at most.
+    frame
+        What is kept of a slice: body (with a margin), or whole for a config with crop = "none".
+    json
+        Print the report as one JSON object.
     """
     import sys
 
@@ -52,7 +68,10 @@ def prepare(
     from pleura.lab.prepare import PrepareOptions, prepare_source
     from pleura.lab.store import StoreGrid
 
-    options = PrepareOptions(labels, images, split, set_name, StoreGrid(long_side=long_side))
+    options = PrepareOptions(
+        labels, images, layout, split, patients, set_name,
+        StoreGrid(long_side=long_side, frame=frame),
+    )  # fmt: skip
     console = Console(stderr=True)
     report = prepare_source(
         source, store, options,
@@ -60,18 +79,12 @@ def prepare(
             pairs, "Preparing", console=console, transient=True, disable=not sys.stderr.isatty()
         ),
     )  # fmt: skip
-    roles = ", ".join(f"{count} {role}" for role, count in sorted(report.roles.items()))
-    print(f"{report.scans} scans, {report.slices} slices in {store}: {roles}.")
-    if report.without_sides:
-        print(
-            f"{len(report.without_sides)} scans have lungs that touch; they are kept without sides."
-        )
-    for sentence in report.left_out:
-        print(f"Left out: {sentence}", file=sys.stderr)
-    if split is None:
-        print(
-            "No --split: roles come from a hash of each scan's name, which takes every scan for a "
-            "patient of its own.",
-            file=sys.stderr,
-        )
+    if json:
+        print_json(report.record())
+    else:
+        print(report.summary())
+    for left_out in report.left_out:
+        print(f"Left out: {left_out}", file=sys.stderr)
+    for warning in report.warnings:
+        print(f"Warning: {warning}", file=sys.stderr)
     return EXIT_OK

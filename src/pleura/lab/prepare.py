@@ -1,33 +1,44 @@
-"""`pleura prepare`: a folder of labelled scans -> one source of a training store."""
+"""`pleura prepare`: a folder of labelled scans -> one source of a training store.
+
+One scan is in memory at a time, so that a data set may be as large as the disk.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from pleura.body import body_box
-from pleura.errors import GeometryError, InputError, UsageError
-from pleura.lab.masks import IntArray, read_mask
-from pleura.lab.sources import Pair, find_pairs
+from pleura.errors import GeometryError, UsageError, as_pleura_error
+from pleura.lab.label_map import GRID_TOLERANCE_MM, LabelMap
+from pleura.lab.masks import IntArray
+from pleura.lab.prepare_report import PreparedScan, PrepareReport, warnings_about
+from pleura.lab.sides import add_to_nearer_side, sides_from_geometry, sides_look_swapped
+from pleura.lab.sources import LeftOut, Pair, Search, find_pairs
 from pleura.lab.split import Split
 from pleura.lab.store import StoreGrid, StoreWriter
-from pleura.labels import CHANNELS, any_of, lungs_of, resolve_scheme
+from pleura.labels import (
+    AIRWAY_LABELS,
+    AIRWAYS,
+    CHANNELS,
+    LEFT,
+    MERGED,
+    MERGED_LABELS,
+    PLEURA_LABELS,
+    RIGHT,
+    any_of,
+    resolve_scheme,
+)
 from pleura.preprocess import Orientation
-from pleura.read import read
-from pleura.volume import Geometry, Volume
-
-_GRID_TOLERANCE_MM = 0.1
-_SMALL_PIECE = 0.01  # of the lungs' area: crumbs that don't decide about sides
-_MIDLINE_SHARE = 0.10  # a lung may reach across the body's middle by this share of its area
-
+from pleura.volume import Geometry, Mask, Volume
+from pleura.write.atomic import write_bytes
 
 Progress = Callable[[Iterable[Pair]], Iterable[Pair]]
+REPORT = "report.json"
 
 
 @dataclass(frozen=True)
@@ -35,97 +46,126 @@ class PrepareOptions:
     """How to read a data set.
 
     Args:
-        labels: label scheme, None as `labels.resolve_scheme` decides.
-        more_images: further folders that hold images by name (files or DICOM folders).
-        split: CSV with set, name, patient, role; None splits by a hash of the name.
+        labels: label scheme, None as the layout or `labels.resolve_scheme` decides.
+        more_images: further folders that hold images (files or DICOM).
+        layout: a name of `sources.LAYOUTS`, None finds out.
+        split: CSV with set, name, patient, role.
+        patients: CSV with name, patient; roles then come from a hash of the patient. Without both
+            files each scan is a patient of its own.
         set_name: the data set's name in the split and the store; None takes the folder's name.
         grid: how finely the store samples.
     """
 
     labels: str | None = None
     more_images: tuple[Path, ...] = ()
+    layout: str | None = None
     split: Path | None = None
+    patients: Path | None = None
     set_name: str | None = None
     grid: StoreGrid = field(default_factory=StoreGrid)
 
 
-@dataclass(frozen=True)
-class PrepareReport:
-    """What went into the store, and what was left out with the reason."""
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """A scan ready for the store.
 
-    scans: int
-    slices: int
-    roles: Counter[str]
-    without_sides: tuple[str, ...]
-    left_out: tuple[str, ...]
+    Args:
+        volume: HU.
+        occupancy: booleans (channels, z, y, x) on the volume's grid, in the order of `CHANNELS`.
+        channels: those that the labels name; "lungs" alone (in the first channel) without sides.
+        scheme: name of the label scheme.
+        notes: sentences about what was odd.
+    """
+
+    volume: Volume
+    occupancy: npt.NDArray[np.bool_]
+    channels: tuple[str, ...]
+    scheme: str
+    notes: tuple[str, ...] = ()
+
+    def mask(self) -> Mask:
+        """The labels in pleura's numbers, on the scan's grid."""
+        right, left, airways = self.occupancy
+        if self.channels == ("lungs",):
+            return Mask(right * np.uint8(MERGED), self.volume.geometry, MERGED_LABELS)
+        array = right * np.uint8(RIGHT)
+        array[left] = LEFT
+        if "airways" not in self.channels:
+            return Mask(array, self.volume.geometry, PLEURA_LABELS)
+        array[airways] = AIRWAYS
+        return Mask(array, self.volume.geometry, AIRWAY_LABELS)
 
 
 def prepare_source(
     source: Path, store: Path, options: PrepareOptions, progress: Progress | None = None
 ) -> PrepareReport:
-    """Read every pair, put it on the store's grid and write it; an unusable pair is reported.
+    """Read every pair, put it on the store's grid and write it, with a report beside.
+
+    A scan that can't be used, for whatever reason, is reported and never stops the others.
 
     Raises:
-        UsageError: no known layout, or nothing usable in it.
+        UsageError: no known layout, nothing usable in it, or a split or patients file that doesn't
+            name every scan.
+        OutputError: the report can't be written.
     """
-    pairs, left_out = find_pairs(source, options.more_images)
+    if options.labels is not None:
+        resolve_scheme((), options.labels)  # an unknown name is refused before any work
     set_name = options.set_name or source.resolve().name
-    split = Split.from_csv(options.split, set_name) if options.split else Split.by_hash()
-    roles: Counter[str] = Counter()
-    without_sides, slices = [], 0
+    split = _split(options, set_name)
+    layout, found = find_pairs(Search(source, options.more_images, options.labels), options.layout)
+    roles = {pair.name: split.of(pair.name, pair.patient) for pair in found.pairs}
+    left_out = list(found.left_out)
+    prepared: list[PreparedScan] = []
     with StoreWriter(store, set_name, options.grid) as writer:
-        for pair in progress(pairs) if progress else pairs:
-            patient, role = split.of(pair.name)
+        for pair in progress(found.pairs) if progress else found.pairs:
             try:
-                volume, occupancy, channels = load_pair(pair, options.labels)
-            except UsageError:
-                raise
-            except InputError as error:
-                left_out.append(f"{pair.name}: {error}")
+                labelled = load_pair(pair)
+            except Exception as error:  # whatever a damaged file does to a library
+                left_out.append(LeftOut(pair.name, str(as_pleura_error(error))))
                 continue
-            scan = writer.add(volume, occupancy, channels, pair.name, patient, role)
-            roles[role] += 1
-            slices += scan.shape[0]
-            if "right" not in channels:
-                without_sides.append(pair.name)
-        if not roles:
+            scan = writer.add(
+                labelled.volume, labelled.occupancy, labelled.channels, pair.name, *roles[pair.name]
+            )
+            prepared.append(PreparedScan(scan, labelled.scheme, labelled.notes))
+            del labelled  # before the next one is read
+        if not prepared:
             raise UsageError(f"{source} has no usable pair: {left_out[-1]}")
-    return PrepareReport(sum(roles.values()), slices, roles, tuple(without_sides), tuple(left_out))
+    warnings = (
+        *found.warnings, *warnings_about(prepared, split.file is None),
+        *_patient_warnings(split, roles, options),
+    )  # fmt: skip
+    report = PrepareReport(
+        str(source), set_name, (layout.name, layout.title), tuple(prepared), tuple(left_out),
+        tuple(warnings),
+    )  # fmt: skip
+    text = json.dumps(report.record(), indent=1, allow_nan=False)
+    write_bytes(store / set_name / REPORT, text.encode())
+    return report
 
 
-def load_pair(
-    pair: Pair, labels: str | None
-) -> tuple[Volume, npt.NDArray[np.bool_], tuple[str, ...]]:
-    """Image, targets (channels, z, y, x) on its grid, and the channels that the labels name.
-
-    Whether empty airways mean "none here" or "not labelled" can't be told from one file, so they
-    count as labelled only when the scheme was named or the file has some.
+def load_pair(pair: Pair) -> Labelled:
+    """Image and targets of one pair.
 
     Raises:
-        InputError: unreadable, or grids that don't match.
-        UsageError: numbers that aren't in the label scheme.
+        InputError: unreadable, grids that don't match, or numbers that aren't in the scheme.
     """
-    volume = read(pair.image)
-    array, geometry = read_mask(pair.labels)
-    array = onto_grid(array, geometry, volume.geometry, pair.name)
-    try:
-        scheme = resolve_scheme(np.unique(array), labels)
-    except UsageError as error:
-        raise UsageError(f"{pair.labels}: {error}") from error
-    if scheme.has_sides:
-        occupancy = np.stack(
-            [any_of(array, numbers) for numbers in (scheme.right, scheme.left, scheme.airways)]
+    volume = pair.read_image()
+    labels = pair.labels.read(volume)
+    array = onto_grid(labels.array, labels.geometry, volume.geometry, pair.name)
+    occupancy = np.zeros((len(CHANNELS), *array.shape), dtype=bool)
+    right, left, airways = occupancy
+    scheme = labels.scheme
+    for channel, numbers in ((right, scheme.right), (left, scheme.left), (airways, scheme.airways)):
+        np.copyto(channel, any_of(array, numbers))
+    if not _place_unsided(array, labels, volume, occupancy):
+        return Labelled(volume, occupancy, ("lungs",), scheme.name, labels.notes)
+    notes = labels.notes
+    if sides_look_swapped(right, left, volume.geometry):
+        notes += (
+            "by the header the right lung lies left of the left one; is the label scheme right?",
         )
-        airways = bool(scheme.airways) and (labels is not None or bool(occupancy[2].any()))
-        return volume, occupancy, CHANNELS if airways else CHANNELS[:2]
-    lungs = lungs_of(array, scheme)
-    sides = sides_from_geometry(lungs, volume)
-    occupancy = np.zeros((len(CHANNELS), *lungs.shape), dtype=bool)
-    if sides is None:
-        occupancy[0] = lungs  # by convention the union lies in the first channel
-        return volume, occupancy, ("lungs",)
-    occupancy[0], occupancy[1] = sides
-    return volume, occupancy, ("right", "left")
+    channels = CHANNELS if labels.airways else CHANNELS[:2]
+    return Labelled(volume, occupancy, channels, scheme.name, notes)
 
 
 def onto_grid(array: IntArray, have: Geometry, want: Geometry, name: str) -> IntArray:
@@ -134,11 +174,11 @@ def onto_grid(array: IntArray, have: Geometry, want: Geometry, name: str) -> Int
     Raises:
         GeometryError: the grids are not one.
     """
-    if have.matches(want, _GRID_TOLERANCE_MM):
+    if have.matches(want, GRID_TOLERANCE_MM):
         return array
     canonical = Orientation.of(have)
     target = Orientation.of(want)
-    if not canonical.geometry(have).matches(target.geometry(want), _GRID_TOLERANCE_MM):
+    if not canonical.geometry(have).matches(target.geometry(want), GRID_TOLERANCE_MM):
         raise GeometryError(
             f"Image and labels of {name} lie on different grids ({want.shape_zyx} and "
             f"{have.shape_zyx} voxels); resample the labels to the image."
@@ -146,30 +186,45 @@ def onto_grid(array: IntArray, have: Geometry, want: Geometry, name: str) -> Int
     return np.asarray(target.undo(canonical.apply(array)), dtype=array.dtype)
 
 
-def sides_from_geometry(
-    lungs: npt.NDArray[np.bool_], volume: Volume
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]] | None:
-    """(right, left) of a merged mask when every piece lies clearly on one side, else None.
+def _place_unsided(
+    array: IntArray, labels: LabelMap, volume: Volume, occupancy: npt.NDArray[np.bool_]
+) -> bool:
+    """Give lungs of unknown side to a side; False when they stay together, in the first channel."""
+    right, left, airways = occupancy
+    scheme = labels.scheme
+    lungs = any_of(array, scheme.lungs)
+    if not lungs.any():
+        return True
+    if right.any() or left.any():
+        add_to_nearer_side(lungs, right, left, volume.geometry)
+        return True
+    sides = sides_from_geometry(lungs, volume)
+    if sides is None:
+        np.copyto(right, lungs)
+        airways[:] = False  # a scan without sides names the union alone
+        return False
+    np.copyto(right, sides[0])
+    np.copyto(left, sides[1])
+    return True
 
-    Pieces are 3-D connected components; the middle is that of the body box. A piece that reaches
-    across the middle by more than a tenth of its size (lungs that touch) leaves sides unknown.
-    """
-    orientation = Orientation.of(volume.geometry)
-    canonical = np.ascontiguousarray(orientation.apply(lungs))
-    box = body_box(orientation.apply(volume.array))  # type: ignore[arg-type]
-    middle = (box.x0 + box.x1) / 2
-    pieces, count = cc3d.connected_components(canonical, connectivity=6, return_N=True)
-    right = np.zeros_like(canonical)
-    total = int(canonical.sum())
-    for number in range(1, count + 1):
-        piece = pieces == number
-        columns = piece.sum(axis=(0, 1))
-        size = int(columns.sum())
-        share_right = columns[np.arange(columns.size) + 0.5 < middle].sum() / size
-        crosses = _MIDLINE_SHARE < share_right < 1 - _MIDLINE_SHARE
-        if crosses and size > _SMALL_PIECE * total:
-            return None
-        if share_right >= 0.5:
-            right |= piece
-    right = np.asarray(orientation.undo(right), dtype=bool)
-    return right, lungs & ~right
+
+def _split(options: PrepareOptions, set_name: str) -> Split:
+    if options.split and options.patients:
+        raise UsageError("--split names the patients, too; leave --patients out.")
+    if options.split:
+        return Split.from_csv(options.split, set_name)
+    return Split.from_patients(options.patients) if options.patients else Split.by_hash()
+
+
+def _patient_warnings(
+    split: Split, roles: dict[str, tuple[str, str]], options: PrepareOptions
+) -> Sequence[str]:
+    if split.file is None:
+        return [
+            "Each scan (of DICOM, each study) counts as a patient of its own and gets its role by "
+            "a hash; where a patient has several, as a few in LUNA16 have, say so by --patients."
+        ]
+    unknown = sorted(set(split.entries) - set(roles))
+    if not unknown or options.split:
+        return []
+    return [f"{split.file} names {len(unknown)} scans that aren't here, such as {unknown[0]}."]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pleura.errors import UsageError
+from pleura.lab.patients import patient_of_each, read_patients
 
+_COLUMNS = ("set", "name", "patient", "role")
 ROLES = ("train", "validation", "test")
 
 
@@ -16,12 +19,16 @@ ROLES = ("train", "validation", "test")
 class Split:
     """Name -> (patient, role) of one data set.
 
-    Without a split file every scan counts as a patient of its own and gets a role from a hash of
-    its name: 70 % train, 15 % validation, 15 % test, the same on every machine.
+    Without a split file a role comes from a hash of the patient: 70 % train, 15 % validation,
+    15 % test, the same on every machine.
+
+    Args:
+        entries: what a file says.
+        file: the file, which must then name every scan; None when there is none.
     """
 
-    entries: dict[str, tuple[str, str]]
-    complete: bool = False  # a split file was given, so that an unnamed scan is an error
+    entries: Mapping[str, tuple[str, str]]
+    file: Path | None = None
 
     @classmethod
     def from_csv(cls, path: Path, source: str) -> Split:
@@ -30,38 +37,66 @@ class Split:
         A patient has one role in the whole file, also when several sets share the patient.
 
         Raises:
-            UsageError: missing file or column, unknown role, or a patient with two roles.
+            UsageError: missing file or column, unknown role, a patient with two roles, or a scan
+                with two patients.
         """
-        try:
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-            everyone = [(row["patient"], row["role"]) for row in rows]
-            entries = {
-                row["name"]: (row["patient"], row["role"]) for row in rows if row["set"] == source
-            }
-        except (OSError, UnicodeError, KeyError, csv.Error) as error:
-            raise UsageError(
-                f"{path} is no split file ({error}); it needs the columns set, name, patient, role."
-            ) from error
+        rows = _rows(path)
         roles: dict[str, str] = {}
-        for patient, role in everyone:
+        for row in rows:
+            patient, role = row["patient"], row["role"]
             if role not in ROLES:
                 raise UsageError(f"{path} has role '{role}'; it must be one of {', '.join(ROLES)}.")
             if roles.setdefault(patient, role) != role:
                 raise UsageError(f"{path} gives a patient two roles; a patient has exactly one.")
-        if not entries:
+        mine = ((row["name"], row["patient"]) for row in rows if row["set"] == source)
+        patients = patient_of_each(mine, path)
+        if not patients:
             raise UsageError(f"{path} has no rows of the set '{source}'; name it by --set.")
-        return cls(entries, complete=True)
+        return cls({name: (patient, roles[patient]) for name, patient in patients.items()}, path)
+
+    @classmethod
+    def from_patients(cls, path: Path) -> Split:
+        """Read `name,patient`; the scans of one patient get one role, by the patient's hash.
+
+        Raises:
+            UsageError: as `read_patients` does.
+        """
+        patients = read_patients(path)
+        return cls({name: (p, _role_of(p)) for name, p in patients.items()}, path)
 
     @classmethod
     def by_hash(cls) -> Split:
         return cls({})
 
-    def of(self, name: str) -> tuple[str, str]:
-        """(patient, role) of a scan; raises UsageError when a split file doesn't name it."""
+    def of(self, name: str, patient: str | None = None) -> tuple[str, str]:
+        """(patient, role) of a scan; without a file its patient is `patient`, else its name.
+
+        Raises:
+            UsageError: the file doesn't name the scan.
+        """
         if name in self.entries:
             return self.entries[name]
-        if self.complete:
-            raise UsageError(f"The split file has no row for '{name}'; add one or remove the scan.")
-        share = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
-        return name, "train" if share < 0.70 else "validation" if share < 0.85 else "test"
+        if self.file is not None:
+            raise UsageError(f"{self.file} has no row for '{name}'; add one or remove the scan.")
+        patient = patient or name
+        return patient, _role_of(patient)
+
+
+def _role_of(patient: str) -> str:
+    share = int(hashlib.sha256(patient.encode()).hexdigest()[:8], 16) / 2**32
+    return "train" if share < 0.70 else "validation" if share < 0.85 else "test"
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        # Spreadsheets put a byte order mark before the first column's name.
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+        for row in rows:
+            if not all(row[column] for column in _COLUMNS):
+                raise ValueError(f"an empty cell in {row}")
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        raise UsageError(
+            f"{path} is no split file ({error}); it needs the columns {', '.join(_COLUMNS)}."
+        ) from error
+    return rows

@@ -4,8 +4,9 @@
     STORE/<source>/targets.bin   uint8 occupancies (0 to 255 = 0 to 1), each (channels, h, w)
     STORE/<source>/index.json    one entry a scan: role, shape, spacing, offset, body box, channels
 
-Slices are canonical (patient's axes), cut to the body with a margin, and area-averaged so that the
-longer side has at most `StoreGrid.long_side` pixels: enough for zooming in, small enough to carry.
+Slices are canonical (patient's axes), cut to the body with a margin (or whole, for networks that
+see the whole field of view), and area-averaged so that the longer side has at most
+`StoreGrid.long_side` pixels: enough for zooming in, small enough to carry.
 A source is written to a temporary folder and renamed when complete.
 """
 
@@ -30,14 +31,22 @@ from pleura.preprocess import NetworkGrid, Orientation
 from pleura.volume import AIR_HU, HUArray, LabelArray, Volume
 
 SCHEMA_VERSION = 1
+FRAMES = ("body", "whole")
 
 
 @dataclass(frozen=True)
 class StoreGrid:
-    """How finely the store samples: pixels along the longer side, and the margin round the body."""
+    """What the store keeps of a slice.
+
+    Args:
+        long_side: pixels along the longer side, at most.
+        margin: round the body, as a share of its longer side.
+        frame: "body" keeps the body with its margin, "whole" the whole field of view.
+    """
 
     long_side: int = 384
     margin: float = 0.12
+    frame: str = "body"
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,7 @@ class Scan:
         spacing_mm: (z, y, x) on the store's grid; z is the scan's own.
         body: y0, y1, x0, x1 of the body box in pixels of the store.
         channels: the channels that its labels name; "lungs" alone when sides are unknown.
+        whole: the slices are the scan's whole field of view, not only the body.
     """
 
     name: str
@@ -62,17 +72,33 @@ class Scan:
     spacing_mm: tuple[float, float, float]
     body: tuple[float, float, float, float]
     channels: tuple[str, ...]
+    whole: bool = False
 
     @property
     def voxels(self) -> int:
         return int(np.prod(self.shape))
+
+    def box(self, crop: str) -> Box:
+        """What a network with this `Preprocessing.crop` sees, in pixels of the store.
+
+        Raises:
+            UsageError: the whole field of view is wanted, but the store kept the body alone.
+        """
+        if crop == "body":
+            return Box(*self.body)
+        if not self.whole:
+            raise UsageError(
+                f"preprocessing.crop = 'none' needs whole slices, but the store kept only the body "
+                f"of '{self.name}'; run `pleura prepare` again with --frame whole."
+            )
+        return Box(0, self.shape[1], 0, self.shape[2])
 
 
 class StoreWriter:
     """Writes one source of a store; use as a context manager. An error leaves nothing behind.
 
     Raises:
-        UsageError: a source's name that can't be a folder's in the store.
+        UsageError: a source's name that can't be a folder's in the store, or an unknown frame.
     """
 
     def __init__(self, store: Path, source: str, grid: StoreGrid | None = None) -> None:
@@ -81,6 +107,8 @@ class StoreWriter:
                 f"'{source}' can't name a data set; name it by --set, without / or a leading dot."
             )
         self.grid = grid or StoreGrid()
+        if self.grid.frame not in FRAMES:
+            raise UsageError(f"frame must be one of {', '.join(FRAMES)}, not {self.grid.frame!r}.")
         self.source = source
         self._final = store / source
         self._folder = store / f".{source}.partial-{os.getpid()}"
@@ -103,10 +131,13 @@ class StoreWriter:
         height, width = hu.shape[1:]
         spacing_z, *spacing_yx = orientation.geometry(volume.geometry).spacing_zyx_mm
         body = body_box(hu)
+        whole = self.grid.frame == "whole"
         frame = body.grown(self.grid.margin * body.longer, (height, width))
+        if whole:
+            frame = Box(0, height, 0, width)
         native = (frame.y1 - frame.y0) * spacing_yx[0], (frame.x1 - frame.x0) * spacing_yx[1]
         # Never finer than the scan: that would only make the store larger.
-        long_side = min(self.grid.long_side, int(np.ceil(max(native) / min(spacing_yx))))
+        long_side = min(self.grid.long_side, int(np.ceil(max(native) / min(spacing_yx) - 1e-6)))
         grid = NetworkGrid.fit(
             frame, (height, width), (spacing_yx[0], spacing_yx[1]), long_side, multiple=1
         )
@@ -120,7 +151,7 @@ class StoreWriter:
         scan = Scan(
             name, patient, role, self.source, self._offset, (hu.shape[0], h, w),
             (spacing_z, grid.pixel_mm, grid.pixel_mm),
-            _box_on_grid(body, frame, (h, w), grid.pixel_mm, spacing_yx), channels,
+            _box_on_grid(body, frame, (h, w), grid.pixel_mm, spacing_yx), channels, whole,
         )  # fmt: skip
         self._scans.append(scan)
         self._offset += scan.voxels

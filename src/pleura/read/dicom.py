@@ -8,7 +8,7 @@ read_pixels    HU                                      dicom_pixels
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pleura.errors import NotCTError, UnreadableError
@@ -21,12 +21,15 @@ from pleura.volume import Volume
 __all__ = ["Series", "choose_series", "read_dicom", "scan_folder"]
 
 
-def read_dicom(path: Path, wanted: str | None = None) -> Volume:
+def read_dicom(
+    path: Path, wanted: str | None = None, files: Iterable[Path] | None = None
+) -> Volume:
     """Read the chest CT series of a folder (sub-folders too), or one DICOM file alone.
 
     Args:
         path: a folder of DICOM files in any order and naming, or a single- or multi-frame file.
         wanted: SeriesInstanceUID or series number; None chooses by the rules of `choose_series`.
+        files: only these files of the folder, for callers that know the series' own.
 
     Returns:
         HU int16 (z, y, x), slices ordered along their normal; `series` lists all that was found.
@@ -38,7 +41,7 @@ def read_dicom(path: Path, wanted: str | None = None) -> Volume:
         GeometryError: no usable voxel grid.
     """
     path = Path(path)
-    scan = scan_path(path)
+    scan = scan_path(path, files)
     ranked = rank_series(scan.series, wanted)
     chosen = next(s for s in ranked if s.chosen)
     if chosen.stack is None:  # rank_series never chooses one, but says so only in words

@@ -88,10 +88,10 @@ class FolderScan:
     damaged: tuple[str, ...] = ()
 
 
-def scan_path(path: Path) -> FolderScan:
+def scan_path(path: Path, files: Iterable[Path] | None = None) -> FolderScan:
     """Read the headers of a file, or of all files under a folder, in any order and naming.
 
-    Files that are not DICOM and DICOMDIRs are passed over.
+    Files that are not DICOM and DICOMDIRs are passed over; `files` takes only these of the folder.
 
     Raises:
         UnreadableError: nothing there, no DICOM among the files, or only damaged files.
@@ -101,7 +101,7 @@ def scan_path(path: Path) -> FolderScan:
     slices: list[Slice] = []
     damaged: list[str] = []
     seen = 0
-    for file in find_files(path):
+    for file in find_files(path) if files is None else files:
         seen += 1
         try:
             slices += read_headers(file)

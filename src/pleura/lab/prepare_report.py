@@ -1,0 +1,129 @@
+"""What `pleura prepare` found, used and left out; the JSON object is `schemas/prepare.json`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pleura.findings import count_of
+from pleura.lab.sources import LeftOut
+from pleura.lab.store import Scan
+from pleura.record import SCHEMA_VERSION, Record, versions
+
+
+@dataclass(frozen=True)
+class PreparedScan:
+    """A scan in the store, the label scheme it was read by, and sentences about it."""
+
+    scan: Scan
+    labels: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PrepareReport:
+    """What went into one source of a store, and what was left out with the reason.
+
+    Args:
+        source: the data set's folder as it was given.
+        set_name: the source's name in the store.
+        layout: name and title of the layout it was read as.
+        scans: what is in the store, in its order.
+        left_out: what is not.
+        warnings: sentences about the whole.
+    """
+
+    source: str
+    set_name: str
+    layout: tuple[str, str]
+    scans: tuple[PreparedScan, ...]
+    left_out: tuple[LeftOut, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def slices(self) -> int:
+        return sum(prepared.scan.shape[0] for prepared in self.scans)
+
+    @property
+    def roles(self) -> Counter[str]:
+        """Role -> scans."""
+        return Counter(prepared.scan.role for prepared in self.scans)
+
+    @property
+    def schemes(self) -> Counter[str]:
+        """Label scheme -> scans."""
+        return Counter(prepared.labels for prepared in self.scans)
+
+    def record(self) -> Record:
+        """The JSON object."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "source": self.source,
+            "set": self.set_name,
+            "layout": {"name": self.layout[0], "title": self.layout[1]},
+            "labels": dict(sorted(self.schemes.items())),
+            "roles": dict(sorted(self.roles.items())),
+            "patients": len({prepared.scan.patient for prepared in self.scans}),
+            "slices": self.slices,
+            "scans": [
+                {
+                    "name": prepared.scan.name,
+                    "patient": prepared.scan.patient,
+                    "role": prepared.scan.role,
+                    "channels": list(prepared.scan.channels),
+                    "slices": prepared.scan.shape[0],
+                    "labels": prepared.labels,
+                    "notes": list(prepared.notes),
+                }
+                for prepared in self.scans
+            ],
+            "left_out": [{"name": left.name, "reason": left.reason} for left in self.left_out],
+            "warnings": list(self.warnings),
+            "versions": versions(),
+        }
+
+    def summary(self) -> str:
+        """What was stored, in a few lines."""
+        roles = ", ".join(f"{count} {role}" for role, count in sorted(self.roles.items()))
+        patients = len({prepared.scan.patient for prepared in self.scans})
+        lines = [
+            f"Read as {self.layout[1]}, labels as {' and '.join(sorted(self.schemes))}.",
+            f"{count_of(len(self.scans), 'scan')} of {count_of(patients, 'patient')}, "
+            f"{count_of(self.slices, 'slice')}: {roles}.",
+        ]
+        if self.left_out:
+            lines.append(f"{len(self.left_out)} left out; the reasons are in report.json.")
+        return "\n".join(lines)
+
+
+def warnings_about(scans: Sequence[PreparedScan], by_hash: bool) -> list[str]:
+    """Sentences about what a user should look at before training."""
+    sentences = []
+    merged = [p.scan.name for p in scans if "right" not in p.scan.channels]
+    if merged:
+        sentences.append(
+            f"Lungs that touch are kept without sides in {_some(merged)}: the labels name none, "
+            "and the geometry doesn't tell."
+        )
+    schemes = sorted({prepared.labels for prepared in scans})
+    if len(schemes) > 1:
+        sentences.append(
+            f"Label files follow several schemes ({', '.join(schemes)}); name one by --labels if "
+            "that is wrong."
+        )
+    noted = [prepared.scan.name for prepared in scans if prepared.notes]
+    if noted:
+        sentences.append(f"There are remarks about {_some(noted)} in report.json.")
+    lacking = [role for role in ("train", "validation") if role not in {p.scan.role for p in scans}]
+    if by_hash and lacking:
+        sentences.append(f"No scan fell to {' or '.join(lacking)}; give roles by --split.")
+    return sentences
+
+
+def _some(names: Sequence[str]) -> str:
+    """ "a", or "12 scans (a, b, ...)"."""
+    if len(names) == 1:
+        return names[0]
+    more = ", ..." if len(names) > 3 else ""
+    return f"{len(names)} scans ({', '.join(names[:3])}{more})"
