@@ -95,7 +95,7 @@ def test_sides_add_up_where_the_network_wavers() -> None:
     probabilities[:2, 0, 0, 0] = 90, 100  # 35 % right, 39 % left: lung all the same
     probabilities[:2, 0, 0, 1] = 60, 60
     assert labels_of(probabilities).ravel().tolist() == [LEFT, 0]
-    assert lungs_level(np.full((3, 1, 1, 1), 200, np.uint8)).item() == 255
+    assert lungs_level(np.full((3, 1, 1, 1), 200, np.uint8), OPTIONS).item() == 255
 
 
 def test_nothing_in_nothing_out() -> None:
@@ -107,11 +107,31 @@ def test_a_single_channel_has_no_sides() -> None:
     merged = scene()[:2].max(axis=0, keepdims=True)
     merged[0, 5, 20:23, 12:15] = 0
     merged[0, 5, 44, 30] = 255
-    cleaned = clean(merged, OPTIONS)
+    options = CleanOptions(channels=("lungs",))
+    cleaned = clean(merged, options)
     assert (cleaned[0, 5, 20:23, 12:15] == 255).all()
     assert cleaned[0, 5, 44, 30] == 0
-    labels = to_labels(cleaned.astype(np.float32), OPTIONS, airways=False)
+    labels = to_labels(cleaned.astype(np.float32), options, airways=False)
     assert set(np.unique(labels)) == {0, RIGHT}
+
+
+def test_sides_without_airways_are_as_with_them() -> None:
+    options = CleanOptions(channels=("right", "left"))
+    cleaned = clean(scene()[:2], options)
+    assert (cleaned == clean(scene(), OPTIONS)[:2]).all()
+    labels = to_labels(cleaned.astype(np.float32), options, airways=False)
+    assert set(np.unique(labels)) == {0, RIGHT, LEFT}
+
+
+def test_merged_lungs_with_airways() -> None:
+    options = CleanOptions(channels=("lungs", "airways"))
+    probabilities = np.stack([scene()[:2].max(axis=0), np.zeros(SHAPE, np.uint8)])
+    probabilities[1, 4:12, 20:26, 29:34] = 240
+    probabilities[1, 0:2, 2:5, 2:5] = 240  # stomach gas
+    labels = to_labels(clean(probabilities, options).astype(np.float32), options, airways=True)
+    assert (labels[4:12, 20:26, 29:34] == AIRWAYS).all()
+    assert set(np.unique(labels)) == {0, RIGHT, AIRWAYS}
+    assert not (labels[:2] == AIRWAYS).any()
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7])

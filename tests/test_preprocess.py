@@ -101,6 +101,56 @@ def test_scaling_none_keeps_hu() -> None:
     assert np.allclose(batch, -300)
 
 
+@pytest.mark.parametrize(
+    ("scaling", "stretch", "expected"),  # of -2000, -1000, -300, 0 and 2000 HU
+    [
+        ("unit", None, [0, 24 / 1624, 724 / 1624, 1024 / 1624, 1]),
+        ("none", None, [-1024, -1000, -300, 0, 600]),
+        ("unit", (-600, 200), [0, 0, 300 / 800, 600 / 800, 1]),
+        ("none", (-600, 200), [0, 0, 255 * 300 / 800, 255 * 600 / 800, 255]),
+    ],
+)
+def test_window_and_stretch_by_hand(
+    scaling: str, stretch: tuple[float, float] | None, expected: list[float]
+) -> None:
+    hu = np.repeat(np.array([-2000, -1000, -300, 0, 2000], np.int16), 32 * 32)
+    volume = Volume(hu.reshape(5, 32, 32), Geometry.from_parts((5, 32, 32)))
+    rules = Preprocessing(stretch_hu=stretch, scaling=scaling, long_side=32, crop="none")  # type: ignore[arg-type]
+    batch = np.concatenate(list(prepare(volume, rules).batches(2)))
+    assert batch.shape == (5, 1, 32, 32)
+    assert np.allclose(batch, np.array(expected).reshape(5, 1, 1, 1), atol=1e-4)
+
+
+def test_a_stretch_is_taken_of_averages_not_of_pixels() -> None:
+    """As training does it: window, resample, then stretch."""
+    hu = np.full((1, 64, 64), -1000, np.int16)
+    hu[0, ::2] = 0  # every pixel of the network is half of each
+    volume = Volume(hu, Geometry.from_parts(hu.shape))
+    rules = Preprocessing(stretch_hu=(-600, -400), long_side=32, crop="none")
+    assert np.allclose(next(prepare(volume, rules).batches(1)), 0.5, atol=1e-4)
+
+
+@pytest.mark.parametrize("crop", ["none", "body"])
+def test_crop_decides_about_the_box(crop: str) -> None:
+    phantom = chest((4, 96, 128), (70, 4, 4))
+    rules = Preprocessing(long_side=128, crop=crop)  # type: ignore[arg-type]
+    prepared = prepare(Volume(phantom.hu, phantom.geometry), rules)
+    whole = Box(0, 96, 0, 128)
+    assert prepared.box == (whole if crop == "none" else body_box(phantom.hu))
+    assert prepared.box != whole or crop == "none"
+    assert (prepared.grid.pixel_mm == pytest.approx(4)) == (crop == "none")
+
+
+def test_a_slice_of_the_network_s_own_size_is_untouched() -> None:
+    hu = np.random.default_rng(0).integers(-1024, 600, (2, 512, 512), dtype=np.int16)
+    rules = Preprocessing(scaling="none", long_side=512, crop="none")
+    geometry = Geometry.from_parts(hu.shape, (2.5, 0.7, 0.7))
+    prepared = prepare(Volume(hu, geometry), rules)
+    assert (next(prepared.batches(2))[:, 0] == hu).all()
+    labels = (hu > 0).astype(np.uint8) * 255
+    assert (prepared.grid.restore(labels) == labels).all()
+
+
 @settings(max_examples=25)
 @given(st.integers(40, 90), st.integers(40, 90), st.floats(0.5, 2), st.integers(0, 9))
 def test_restore_puts_a_disc_back_where_it_was(h: int, w: int, aspect: float, seed: int) -> None:

@@ -30,6 +30,8 @@ MERGED_LABELS: Mapping[int, str] = MappingProxyType({MERGED: "lungs"})
 _MOST_SHOWN = 6
 # The network's output channels, in this order; a left-right mirror swaps the first two.
 CHANNELS = ("right", "left", "airways")
+# What a network may answer: sides or both lungs as one, with the airways or without.
+CHANNEL_SETS = (CHANNELS, ("right", "left"), ("lungs",), ("lungs", "airways"))
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pleura.errors import ModelError
-from pleura.labels import CHANNELS
+from pleura.labels import CHANNEL_SETS, CHANNELS
 
 SCHEMA_VERSION = 1
+SCALINGS = ("unit", "none")
+CROPS = ("body", "none")
+POSTPROCESSING = ("lungs", "none")
 
 Numbers = TypeVar("Numbers", bound=Any)  # numpy arrays and torch tensors alike
 
@@ -25,13 +28,18 @@ class Preprocessing:
 
     Args:
         window_hu: intensities are clipped to this range.
-        scaling: "unit" maps the window to [0, 1]; "none" keeps HU, as the seed study had it.
-        long_side: pixels along the longer side of the body box on the network's grid.
+        stretch_hu: a contrast stretch after the clipping: this range becomes the whole range of
+            the input, what lies outside is cut. None: no stretch.
+        scaling: "unit" maps the window (or the stretch) to [0, 1]; "none" keeps HU, as the seed
+            study had it, or maps a stretch to [0, 255], as pictures have it.
+        long_side: pixels along the longer side of the body box (or of the field of view) on the
+            network's grid.
         multiple: the grid's sides are rounded up to this (the network halves them five times).
         crop: "body" crops to one 3-D body box, "none" takes the whole field of view.
     """
 
     window_hu: tuple[float, float] = (-1024.0, 600.0)
+    stretch_hu: tuple[float, float] | None = None
     scaling: Literal["unit", "none"] = "unit"
     long_side: int = 256
     multiple: int = 32
@@ -39,19 +47,35 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         low, high = self.window_hu
-        if not low < high or self.long_side < 1 or self.multiple < 1:
+        stretch_low, stretch_high = self.stretch_hu or self.window_hu
+        fine = low < high and stretch_low < stretch_high and min(self.long_side, self.multiple) > 0
+        if not fine or self.scaling not in SCALINGS or self.crop not in CROPS:
             raise ModelError(
-                f"Preprocessing makes no sense (window {self.window_hu}, long side "
-                f"{self.long_side}, multiple {self.multiple}); correct the model or config file."
+                f"Preprocessing makes no sense (window {self.window_hu}, stretch "
+                f"{self.stretch_hu}, scaling {self.scaling}, long side {self.long_side}, multiple "
+                f"{self.multiple}, crop {self.crop}); correct the model or config file."
             )
         object.__setattr__(self, "window_hu", (float(low), float(high)))
+        if self.stretch_hu is not None:
+            object.__setattr__(self, "stretch_hu", (float(stretch_low), float(stretch_high)))
+
+    @property
+    def input_range(self) -> tuple[float, float]:
+        """Lowest and highest number that the network may see."""
+        low, high = self.stretch_hu or self.window_hu
+        if self.scaling == "unit":
+            return 0.0, 1.0
+        return (low, high) if self.stretch_hu is None else (0.0, 255.0)
 
     def scaled(self, hu: Numbers) -> Numbers:
         """Windowed HU (an array or a tensor) to the network's range."""
-        if self.scaling == "none":
+        if self.scaling == "none" and self.stretch_hu is None:
             return hu
-        low, high = self.window_hu
+        low, high = self.stretch_hu or self.window_hu
         scaled: Numbers = (hu - low) / (high - low)
+        if self.stretch_hu is not None:
+            scaled = scaled.clip(0, 1)
+            scaled = scaled if self.scaling == "unit" else scaled * 255
         return scaled
 
 
@@ -64,8 +88,10 @@ class ModelSpec:
         files: role ("main") -> file name inside the folder.
         sha256: role -> checksum of that file.
         architecture: for example {"name": "resunet", "encoder": "resnet18"}.
-        channels: names of the output channels, `labels.CHANNELS` or ("lungs",).
+        channels: names of the output channels, one of `labels.CHANNEL_SETS`.
         threshold: probability from which a voxel is lung.
+        postprocessing: "lungs" cleans the probabilities up (`postprocess.clean`); "none" takes
+            them as they are, as the seed study did.
         training: the record of the run (data, split, epochs, metrics).
     """
 
@@ -77,6 +103,7 @@ class ModelSpec:
     channels: tuple[str, ...] = CHANNELS
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     threshold: float = 0.5
+    postprocessing: Literal["lungs", "none"] = "lungs"
     training: Mapping[str, Any] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
@@ -104,6 +131,10 @@ class ModelSpec:
             spec = cls(**data)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{path} is no usable model description ({error}).") from error
-        if spec.channels not in (CHANNELS, ("lungs",)):
+        if spec.channels not in CHANNEL_SETS:
             raise ModelError(f"{path} names output channels {spec.channels} that pleura lacks.")
+        if spec.postprocessing not in POSTPROCESSING:
+            raise ModelError(
+                f"{path} names the post-processing '{spec.postprocessing}' that pleura lacks."
+            )
         return spec

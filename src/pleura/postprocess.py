@@ -14,7 +14,7 @@ import fill_voids
 import numpy as np
 import numpy.typing as npt
 
-from pleura.labels import AIRWAYS, LEFT, RIGHT
+from pleura.labels import AIRWAYS, CHANNELS, LEFT, RIGHT
 from pleura.volume import LabelArray
 
 # Probabilities are stored as 0 to 255.
@@ -30,22 +30,34 @@ class CleanOptions:
         threshold: probability from which a voxel is lung.
         least_share: a piece smaller than this share of its side's largest piece is dropped.
         least_pixels: so is one smaller than this in network pixels, all slices together.
+        channels: what the probabilities' channels are, one of `labels.CHANNEL_SETS`.
     """
 
     threshold: float = 0.5
     least_share: float = 0.02
     least_pixels: int = 12
+    channels: tuple[str, ...] = CHANNELS
 
     @property
     def level(self) -> int:
         """The threshold on the scale of 0 to 255."""
         return int(np.ceil(self.threshold * 255))
 
+    @property
+    def has_sides(self) -> bool:
+        """Channels 0 and 1 are the right and the left lung; else channel 0 is both."""
+        return "right" in self.channels
 
-def lungs_level(probabilities: Probabilities) -> npt.NDArray[np.uint16]:
+    @property
+    def airways(self) -> int | None:
+        """The airways' channel."""
+        return self.channels.index("airways") if "airways" in self.channels else None
+
+
+def lungs_level(probabilities: Probabilities, options: CleanOptions) -> npt.NDArray[np.uint16]:
     """Probability of either lung, 0 to 255: the sides exclude each other, so they add up."""
     total: npt.NDArray[np.uint16] = probabilities[0].astype(np.uint16)
-    if probabilities.shape[0] > 1:
+    if options.has_sides:
         total += probabilities[1]
     np.minimum(total, 255, out=total)
     return total
@@ -55,7 +67,7 @@ def clean(probabilities: Probabilities, options: CleanOptions) -> Probabilities:
     """Drop what is no lung, repair sides, fill holes.
 
     Args:
-        probabilities: (channels, z, h, w), 0 to 255, channels (right, left, airways) or (lungs,).
+        probabilities: (channels, z, h, w), 0 to 255, channels as the options say.
         options: limits.
 
     Returns:
@@ -63,13 +75,23 @@ def clean(probabilities: Probabilities, options: CleanOptions) -> Probabilities:
         wrong side has its two side channels exchanged.
     """
     out = probabilities.copy()
-    if out.shape[0] == 1:
+    if options.has_sides:
+        _clean_sides(out, options)
+    else:
         lungs = out[0] >= options.level
         keep = _large_pieces(lungs, options)
         _erase(out[:1], lungs & ~keep)
         out[0][_holes(keep)] = 255
-        return out
-    lungs = lungs_level(out) >= options.level
+    if options.airways is not None:
+        airways = out[options.airways]
+        trachea = airways >= options.level
+        _erase(airways[np.newaxis], trachea & ~_largest(trachea))
+    return out
+
+
+def _clean_sides(out: Probabilities, options: CleanOptions) -> None:
+    """`clean` for the channels right and left, in place."""
+    lungs = lungs_level(out, options) >= options.level
     right = lungs & (out[0] >= out[1])
     left = lungs & ~right
     right, left = settle_sides(right, left)
@@ -81,9 +103,6 @@ def clean(probabilities: Probabilities, options: CleanOptions) -> Probabilities:
         holes = _holes(keep)
         out[:2, holes] = 0
         out[channel][holes] = 255
-    trachea = out[2] >= options.level
-    _erase(out[2:], trachea & ~_largest(trachea))
-    return out
 
 
 def settle_sides(right: BoolArray, left: BoolArray) -> tuple[BoolArray, BoolArray]:
@@ -163,19 +182,20 @@ def to_labels(
 
     Args:
         probabilities: (channels, n, y, x), 0 to 255.
-        options: the threshold.
+        options: the threshold and the channels.
         airways: also label the airways, where a lung isn't more likely.
 
     Returns:
         (n, y, x) uint8; lungs without sides get 1.
     """
-    lungs = probabilities[0] if len(probabilities) == 1 else probabilities[0] + probabilities[1]
+    lungs = probabilities[0] + probabilities[1] if options.has_sides else probabilities[0]
     level = np.float32(options.threshold * 255)
     labels = np.zeros(lungs.shape, dtype=np.uint8)
     is_lung = lungs >= level
     labels[is_lung] = RIGHT
-    if len(probabilities) > 1:
+    if options.has_sides:
         labels[is_lung & (probabilities[1] > probabilities[0])] = LEFT
-    if airways:
-        labels[(probabilities[2] >= level) & (probabilities[2] > lungs)] = AIRWAYS
+    if airways and options.airways is not None:
+        likely = probabilities[options.airways]
+        labels[(likely >= level) & (likely > lungs)] = AIRWAYS
     return labels

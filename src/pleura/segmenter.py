@@ -151,17 +151,20 @@ class Segmenter:
         Raises:
             PleuraError: the scan can't be used; see `pleura.errors`.
         """
-        options = options or SegmentOptions()
+        options, spec = options or SegmentOptions(), self.folder.spec
+        if options.airways and "airways" not in spec.channels:
+            raise UsageError(f"The model '{spec.name}' knows no airways; leave them out.")
         clock = Clock()
         with clock("read"):
             volume = read(source, spacing=options.spacing, series=options.series)
         with clock("preprocess"):
-            prepared = prepare(volume, self.folder.spec.preprocessing)
+            prepared = prepare(volume, spec.preprocessing)
         with clock("infer"):
             probabilities = self._infer(prepared, progress)
         with clock("postprocess"):
-            limits = CleanOptions(threshold=self.folder.spec.threshold)
-            probabilities = clean(probabilities, limits)
+            limits = CleanOptions(spec.threshold, channels=spec.channels)
+            if spec.postprocessing == "lungs":
+                probabilities = clean(probabilities, limits)
             mask = restore_mask(volume, prepared, probabilities, limits, options)
         volumes, cut = volumes_ml(mask), cut_off(mask)
         slices = prepared.hu.shape[0]
@@ -228,22 +231,21 @@ def restore_mask(
 ) -> Mask:  # fmt: skip
     """Cleaned probabilities on the network's grid -> labels on the scan's own grid."""
     labels = np.zeros(prepared.hu.shape, dtype=np.uint8)
-    merged = options.merge or len(probabilities) == 1
-    airways = options.airways and len(probabilities) == 3
-    level = lungs_level(probabilities)
-    if airways:
-        level = np.maximum(level, probabilities[2])
+    merged = options.merge or not limits.has_sides
+    level = lungs_level(probabilities, limits)
+    if options.airways and limits.airways is not None:
+        level = np.maximum(level, probabilities[limits.airways])
     # Interpolation in plane never exceeds its neighbours: other slices stay empty.
     filled = np.flatnonzero(level.max(axis=(1, 2)) >= limits.level)
     for start in range(0, len(filled), _BATCH):
         part = filled[start : start + _BATCH]
         restored = np.stack([prepared.grid.restore(channel[part]) for channel in probabilities])
-        labels[part] = to_labels(restored, limits, airways)
+        labels[part] = to_labels(restored, limits, options.airways)
     if merged:
         labels[(labels == RIGHT) | (labels == LEFT)] = MERGED
     array = np.ascontiguousarray(prepared.orientation.undo(labels))
     names = dict(MERGED_LABELS if merged else PLEURA_LABELS)
-    if airways:
+    if options.airways:
         names[AIRWAYS] = AIRWAY_LABELS[AIRWAYS]
     return Mask(array, volume.geometry, names, volume.header)
 

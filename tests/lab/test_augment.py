@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,8 +17,8 @@ from pleura.lab.augment import (
     paint,
     swap_sides,
 )
+from tests.lab.tiny import STILL
 
-NONE = AugmentOptions(**{f.name: 0.0 for f in fields(AugmentOptions)})
 N, H, W = 4, 48, 64
 
 
@@ -39,12 +39,12 @@ def batch():
 
 
 def test_all_off_changes_nothing_but_rounding(batch):
-    out = augment_intensity(batch, NONE, seeded())
+    out = augment_intensity(batch, STILL, seeded())
     assert (out.images - batch.images).abs().max() < 1e-3
     assert torch.equal(out.targets, batch.targets)
     assert torch.equal(out.known, batch.known)
     identity = torch.tensor([[1.0, 0, 0], [0, 1, 0]]).expand(N, 2, 3)
-    assert torch.equal(affine_matrices(NONE, N, seeded()), identity)
+    assert torch.equal(affine_matrices(STILL, N, seeded()), identity)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_all_off_changes_nothing_but_rounding(batch):
     ],
 )
 def test_each_intensity_option_does_something_by_itself(batch, option, value):
-    out = augment_intensity(batch, replace(NONE, **{option: value}), seeded(3))
+    out = augment_intensity(batch, replace(STILL, **{option: value}), seeded(3))
     changed = (out.images - batch.images).abs().amax(dim=(1, 2, 3)) > 1
     assert changed.any()
     if option != "field_cut":
@@ -97,10 +97,10 @@ def test_same_generator_same_result_other_seed_other_result(batch):
 def test_opacities_lie_inside_the_lungs_and_gas_outside(batch):
     lungs = batch.targets[:, :2].sum(dim=1, keepdim=True)
     inside, outside = lungs == 1, lungs == 0
-    clouded = paint(batch.images, lungs, replace(NONE, opacity=1.0), seeded(0))
+    clouded = paint(batch.images, lungs, replace(STILL, opacity=1.0), seeded(0))
     assert (clouded - batch.images)[inside].max() > 200
     assert torch.equal(clouded[outside], batch.images[outside])
-    gassed = paint(batch.images, lungs, replace(NONE, gas=1.0), seeded(0))
+    gassed = paint(batch.images, lungs, replace(STILL, gas=1.0), seeded(0))
     assert (gassed - batch.images)[outside].min() < -500
     assert torch.equal(gassed[inside], batch.images[inside])
 
@@ -119,33 +119,33 @@ def test_the_field_cut_hides_image_and_targets_alike(batch):
 
 def test_scaling_keeps_air(batch):
     air = torch.full((8, 1, 4, 4), -1024.0)
-    out = change_intensity(air, replace(NONE, scale=0.2), seeded(0))
+    out = change_intensity(air, replace(STILL, scale=0.2), seeded(0))
     assert torch.equal(out, air)
-    water = change_intensity(torch.zeros(64, 1, 4, 4), replace(NONE, scale=0.2), seeded(0))
+    water = change_intensity(torch.zeros(64, 1, 4, 4), replace(STILL, scale=0.2), seeded(0))
     shares = (water[:, 0, 0, 0] + 1024) / 1024
     assert 0.8 <= shares.min() < 0.85 and 1.15 < shares.max() <= 1.2
 
 
 def test_mirror_and_upside_down_are_signs():
-    mirrored = affine_matrices(replace(NONE, mirror=1.0), N, seeded())
+    mirrored = affine_matrices(replace(STILL, mirror=1.0), N, seeded())
     assert torch.equal(mirrored, torch.tensor([[-1.0, 0, 0], [0, 1, 0]]).expand(N, 2, 3))
-    upside = affine_matrices(replace(NONE, upside_down=1.0), N, seeded())
+    upside = affine_matrices(replace(STILL, upside_down=1.0), N, seeded())
     assert torch.equal(upside, torch.tensor([[1.0, 0, 0], [0, -1, 0]]).expand(N, 2, 3))
 
 
 def test_ranges_of_zoom_rotation_and_shift():
-    zooms = torch.linalg.det(affine_matrices(replace(NONE, zoom=1.0), 200, seeded())[:, :, :2])
+    zooms = torch.linalg.det(affine_matrices(replace(STILL, zoom=1.0), 200, seeded())[:, :, :2])
     assert 0.25 <= zooms.min() < 0.35 and 3 < zooms.max() <= 4  # areas: side 1/2 to 2
-    turned = affine_matrices(replace(NONE, rotation_deg=30.0), 200, seeded())
+    turned = affine_matrices(replace(STILL, rotation_deg=30.0), 200, seeded())
     angles = torch.rad2deg(torch.atan2(turned[:, 1, 0], turned[:, 0, 0]))
     assert -30 <= angles.min() < -25 and 25 < angles.max() <= 30.001
-    moved = affine_matrices(replace(NONE, shift=0.1), 200, seeded())[:, :, 2]
+    moved = affine_matrices(replace(STILL, shift=0.1), 200, seeded())[:, :, 2]
     for axis in (0, 1):  # in half frame widths
         assert -0.2 <= moved[:, axis].min() < -0.15 and 0.15 < moved[:, axis].max() <= 0.2
 
 
 def test_without_zoom_distances_stay():
-    options = replace(NONE, rotation_deg=30.0, mirror=0.5, upside_down=0.5)
+    options = replace(STILL, rotation_deg=30.0, mirror=0.5, upside_down=0.5)
     turns = affine_matrices(options, 50, seeded())[:, :, :2]
     identity = torch.eye(2).expand(50, 2, 2)
     torch.testing.assert_close(turns @ turns.transpose(1, 2), identity)

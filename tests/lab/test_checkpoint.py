@@ -49,6 +49,34 @@ def test_network_optimizer_and_state_come_back_exactly(saved):
         assert torch.equal(tensor, other.state_dict()[name]), name
 
 
+def test_a_moving_average_travels_beside_its_network(tmp_path):
+    (network, _), (average, _), path = make(0), make(1), tmp_path / "last.safetensors"
+    checkpoint.save(path, network, None, STATE, average)
+    (other, _), (other_average, _) = make(2), make(3)
+    checkpoint.load(path, other, average=other_average)
+    assert torch.equal(other[0].weight, network[0].weight)
+    assert torch.equal(other_average[0].weight, average[0].weight)
+    assert not torch.equal(other[0].weight, other_average[0].weight)
+    with safe_open(path, framework="pt") as file:
+        assert {"network.0.weight", "average.0.weight", "average.1.running_var"} <= set(file.keys())
+    checkpoint.save(path, network, None, STATE)
+    with pytest.raises(UsageError, match="no checkpoint of this network"):
+        checkpoint.load(path, other, average=other_average)
+
+
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam])
+def test_other_optimizers_come_back_too(tmp_path, kind):
+    options = {"momentum": 0.9, "nesterov": True} if kind is torch.optim.SGD else {}
+    pairs = [(make(seed)[0], tmp_path / "a.safetensors") for seed in (0, 1)]
+    optimizers = [kind(network.parameters(), lr=0.1, **options) for network, _ in pairs]
+    (network, path), (other, _) = pairs
+    step(network, optimizers[0])
+    checkpoint.save(path, network, optimizers[0], STATE)
+    checkpoint.load(path, other, optimizers[1])
+    step(network, optimizers[0]), step(other, optimizers[1])
+    assert torch.equal(network[0].weight, other[0].weight)
+
+
 def test_channels_last_networks_are_saved_alike(tmp_path):
     network, _ = make(0)
     checkpoint.save(tmp_path / "a.safetensors", network, None, STATE)

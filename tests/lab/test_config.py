@@ -11,7 +11,8 @@ from pleura.errors import UsageError
 from pleura.lab.augment import AugmentOptions
 from pleura.lab.config import NetworkOptions, TrainConfig, from_table
 from pleura.lab.dataset import SamplingOptions
-from pleura.labels import CHANNELS
+from pleura.lab.study.config import StudyConfig
+from pleura.labels import CHANNEL_SETS, CHANNELS
 from pleura.model_spec import Preprocessing
 from tests.conftest import ROOT
 
@@ -33,11 +34,14 @@ def test_the_shipped_config():
     assert sum(config.sampling.weights.values()) == pytest.approx(1)
     assert config.preprocessing == Preprocessing()
     assert config.augment == AugmentOptions()
+    assert config.postprocessing == "lungs" and config.optimizer.schedule == "cosine"
+    assert (config.ema, config.accumulate, config.epochs, config.folds) == (0, 1, 0, 0)
 
 
-def test_every_toml_in_configs_loads():
-    for path in (ROOT / "configs").glob("resunet*.toml"):
-        TrainConfig.from_toml(path)
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda p: p.stem)
+def test_every_toml_in_configs_loads(path):
+    kind = StudyConfig if path.stem.startswith("study") else TrainConfig
+    kind.from_toml(path)
 
 
 def test_tables_keep_defaults_that_they_do_not_name(toml):
@@ -53,8 +57,9 @@ def test_tables_keep_defaults_that_they_do_not_name(toml):
 def test_a_config_survives_json():
     config = replace(
         TrainConfig(), network=NetworkOptions("resnet34", ("lungs",), "weights.pth"),
-        sampling=SamplingOptions(3, (64, 32), {"a": 0.5}),
-        preprocessing=Preprocessing(window_hu=(-1000, 400), long_side=64),
+        sampling=SamplingOptions(3, (64, 32), {"a": 0.5}, -1),
+        preprocessing=Preprocessing((-1000, 400), (-600, 200), "none", 64, crop="none"),
+        augment=AugmentOptions(enabled=False), postprocessing="none", ema=0.5, folds=3, fold=2,
     )  # fmt: skip
     assert from_table(TrainConfig, json.loads(json.dumps(config.to_dict()))) == config
 
@@ -63,12 +68,14 @@ def test_a_config_survives_json():
     ("text", "message"),
     [
         ("stepz = 3", r"unknown stepz; known are name, store, seed, steps"),
-        ("[augment]\nzooom = 1", r"unknown augment\.zooom; known are zoom, rotation_deg"),
+        ("[augment]\nzooom = 1", r"unknown augment\.zooom; known are enabled, zoom, rotation_deg"),
         ("augment = 3", r"augment must be a table"),
         ("steps = 'many'", r"steps can't be 'many'; it must be like 2500"),
         ("steps = 2.5", r"steps can't be 2\.5"),
         ("steps = true", r"steps can't be True"),
         ("name = 1", r"name can't be 1; it must be like 'lungs'"),
+        ("deterministic = 1", r"deterministic can't be 1; it must be like False"),
+        ("[augment]\nenabled = 0", r"augment\.enabled can't be 0; it must be like True"),
         ("[optimizer]\nlearning_rate = '1e-3'", r"optimizer\.learning_rate can't be '1e-3'"),
         ("[augment]\nzoom = true", r"augment\.zoom can't be True"),
         ("[sampling]\ncanvas = [64, 'b']", r"sampling\.canvas can't be \[64, 'b'\]"),
@@ -78,17 +85,46 @@ def test_a_config_survives_json():
         ("[sampling]\ncanvas = [0, 32]", r"sampling\.canvas must be two multiples of 32"),
         ("[sampling]\nbatch_size = 0", r"sampling\.batch_size must be at least 1"),
         ("[sampling]\nempty_share = 1.5", r"sampling\.empty_share must lie between 0 and 1"),
-        ("steps = 0", r"steps must be at least 1"),
+        ("[sampling]\nempty_share = -0.5", r"sampling\.empty_share must lie .* or be -1 for"),
+        ("[sampling]\nweights = 3", r"sampling\.weights must be a table of numbers of at least 0"),
+        ("[sampling]\nweights = {a = 'b'}", r"sampling\.weights must be a table of numbers"),
+        ("[sampling]\nweights = {a = -1}", r"sampling\.weights must be a table of numbers"),
+        ("steps = 0", r"steps must be at least 1, not 0"),
         ("steps_per_epoch = 0", r"steps_per_epoch must be at least 1"),
-        ("loss = 'l2'", r"loss must be one of bce"),
-        ("precision = 'fp16'", r"precision must be one of bf16, fp32"),
-        ("[network]\nchannels = ['lungs', 'airways']", r"network\.channels must be .* \['lungs'\]"),
+        ("epochs = -1", r"epochs can't be negative"),
+        ("patience = -1", r"patience can't be negative"),
+        ("folds = -1", r"folds can't be negative"),
+        ("folds = 3\nfold = -1", r"fold can't be negative"),
+        ("folds = 1", r"folds must be 0 \(the store's roles\) or at least 2"),
+        ("folds = 3\nfold = 3", r"fold must be less than folds"),
+        ("fold = 1", r"fold must be less than folds"),
+        ("accumulate = 0", r"accumulate must be at least 1"),
+        ("ema = 1.0", r"ema must be at least 0 and less than 1"),
+        ("ema = -0.1", r"ema must be at least 0 and less than 1"),
+        ("loss = 'l2'", r"Unknown loss 'l2'; choose one of bce"),
+        ("loss = 'bce+l2'", r"Unknown loss 'l2' in 'bce\+l2'"),
+        ("precision = 'fp16'", r"precision must be one of bf16, fp32, not 'fp16'"),
+        ("best_by = 'iou'", r"best_by must be one of dice, loss, not 'iou'"),
+        ("postprocessing = 'x'", r"postprocessing must be one of lungs, none, not 'x'"),
+        ("[optimizer]\nkind = 'x'", r"optimizer\.kind must be one of adamw, adam, sgd, not 'x'"),
+        (
+            "[optimizer]\nschedule = 'x'",
+            r"optimizer\.schedule must be one of cosine, polynomial, constant, not 'x'",
+        ),
+        ("[network]\nchannels = ['left', 'right']", r"network\.channels must be .* \['lungs'\]"),
+        ("[network]\nchannels = []", r"network\.channels must be one of"),
+        ("[network]\nencoder_weights = 3", r"network\.encoder_weights must be a file's name"),
         ("[preprocessing]\nmultiple = 16", r"preprocessing\.multiple must be a multiple of 32"),
-        ("[preprocessing]\nscaling = 'z'", r"preprocessing\.scaling must be 'unit' or 'none'"),
-        ("[preprocessing]\ncrop = 'none'", r"preprocessing\.crop must be 'body'"),
+        ("[preprocessing]\nscaling = 'z'", r"Preprocessing makes no sense .*scaling z"),
+        ("[preprocessing]\ncrop = 'z'", r"Preprocessing makes no sense .*crop z"),
+        ("[preprocessing]\nlong_side = 0", r"Preprocessing makes no sense .*long side 0"),
         ("[preprocessing]\nwindow_hu = [600, -1024]", r"Preprocessing makes no sense"),
+        ("[preprocessing]\nstretch_hu = [200, -600]", r"Preprocessing makes no sense"),
         ("[preprocessing]\nwindow_hu = [0, 1, 2]", r"too many values"),
+        ("[preprocessing]\nstretch_hu = [0, 1, 2]", r"too many values"),
+        ("[preprocessing]\nstretch_hu = 3", r"cannot unpack"),
         ("[augment]\nrotation_deg = 90", r"augment\.rotation_deg must be less than 90"),
+        ("[augment]\nrotation_deg = -90", r"augment\.rotation_deg must be less than 90"),
         ("steps = = 3", r"no readable TOML"),
     ],
 )
@@ -96,6 +132,19 @@ def test_what_makes_no_sense_is_refused_with_the_file_s_name(toml, text, message
     with pytest.raises(UsageError, match=message) as caught:
         TrainConfig.from_toml(toml(text))
     assert "config.toml" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("channels", CHANNEL_SETS)
+def test_every_channel_set_is_one_of_a_config(toml, channels):
+    config = TrainConfig.from_toml(toml(f"[network]\nchannels = {list(channels)}\n"))
+    assert config.network.channels == channels
+
+
+def test_a_younger_option_has_its_default_in_an_older_record():
+    table = json.loads(json.dumps(TrainConfig(steps=9).to_dict()))
+    for name in ("epochs", "ema", "folds", "postprocessing"):
+        del table[name]
+    assert from_table(TrainConfig, table) == TrainConfig(steps=9)
 
 
 def test_a_missing_or_binary_file_is_refused(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,18 +10,23 @@ import torch
 
 from pleura.errors import UsageError
 from pleura.lab.augment import AugmentOptions
-from pleura.lab.dataset import SamplingOptions, TrainingSlices, known_channels, scaled, whole_scan
+from pleura.lab.config import TrainConfig
+from pleura.lab.dataset import (
+    SamplingOptions,
+    TrainingSlices,
+    known_channels,
+    scaled,
+    whole_scan,
+)
 from pleura.lab.store import Store, StoreGrid, StoreWriter
 from pleura.labels import CHANNELS
 from pleura.model_spec import Preprocessing
 from pleura.preprocess import prepare
 from pleura.volume import Volume
 from tests.lab.small_store import add, one_scan_store, small_chest, training_store
+from tests.lab.tiny import SAMPLING, STILL, slices_of
 from tests.phantom import chest
 
-NONE = AugmentOptions(**{f.name: 0.0 for f in fields(AugmentOptions)})
-RULES = Preprocessing(long_side=64)
-SAMPLING = SamplingOptions(batch_size=6, canvas=(64, 64))
 FINE = StoreGrid(long_side=2000)
 
 
@@ -36,10 +41,6 @@ def fine(tmp_path_factory):
     phantom = chest((3, 400, 400), (145.0, 1.0, 1.0), noise=3.0)
     assert np.isin(phantom.labels, (1, 2)).any(axis=(1, 2)).tolist() == [False, True, False]
     return phantom, one_scan_store(tmp_path_factory.mktemp("fine"), phantom, FINE)
-
-
-def slices_of(store, sampling=SAMPLING, augment=NONE, seed=0):
-    return TrainingSlices(store, "train", sampling, augment, RULES, seed)
 
 
 def dice(a, b):
@@ -87,7 +88,7 @@ def test_shapes_types_and_ranges(store):
 @pytest.mark.parametrize("mirror", [0.0, 1.0])
 def test_right_lung_is_on_the_image_s_left_mirrored_or_not(store, mirror):
     sampling = replace(SAMPLING, weights={"volumes": 1.0})
-    slices = slices_of(store, sampling, replace(NONE, mirror=mirror))
+    slices = slices_of(store, sampling, replace(STILL, mirror=mirror))
     images, targets, known = slices.draw(0)
     assert known.all()
     columns = torch.arange(64.0)
@@ -103,8 +104,8 @@ def test_right_lung_is_on_the_image_s_left_mirrored_or_not(store, mirror):
 
 def test_a_mirrored_draw_is_the_mirror_image_of_the_plain_one(store):
     sampling = replace(SAMPLING, weights={"volumes": 1.0})
-    plain = slices_of(store, sampling, NONE).draw(0)
-    mirrored = slices_of(store, sampling, replace(NONE, mirror=1.0)).draw(0)
+    plain = slices_of(store, sampling, STILL).draw(0)
+    mirrored = slices_of(store, sampling, replace(STILL, mirror=1.0)).draw(0)
     torch.testing.assert_close(mirrored[0], plain[0].flip(3), atol=2e-3, rtol=0)
     sides_swapped = plain[1][:, [1, 0, 2]].flip(3)
     torch.testing.assert_close(mirrored[1], sides_swapped, atol=2e-3, rtol=0)
@@ -112,7 +113,7 @@ def test_a_mirrored_draw_is_the_mirror_image_of_the_plain_one(store):
 
 def test_merged_lungs_stay_in_the_first_channel_when_mirrored(store):
     sampling = replace(SAMPLING, weights={"slices": 1.0})
-    _, targets, known = slices_of(store, sampling, replace(NONE, mirror=1.0)).draw(0)
+    _, targets, known = slices_of(store, sampling, replace(STILL, mirror=1.0)).draw(0)
     assert not known.any()
     assert targets[:, 0].sum() > 0 and targets[:, 1:].sum() == 0
 
@@ -161,9 +162,9 @@ def test_empty_slices_get_their_share(tmp_path):
         assert np.ptp(of_empty) == pytest.approx(0)
 
 
-def test_roles_and_sources_that_are_not_there_are_refused(store):
-    with pytest.raises(UsageError, match="no scan with role 'test'"):
-        TrainingSlices(store, "test", SAMPLING, NONE, RULES, 0)
+def test_no_scans_and_sources_that_are_not_there_are_refused(store):
+    with pytest.raises(UsageError, match="no training scan of the wanted sources"):
+        TrainingSlices(store, list(store.of_role("test")), TrainConfig())
     with pytest.raises(UsageError, match=r"no source 'volums'.*slices, volumes"):
         slices_of(store, replace(SAMPLING, weights={"volums": 1.0, "slices": 1.0}))
 
@@ -209,7 +210,7 @@ def test_an_unaugmented_draw_agrees_with_the_whole_scan(fine):
     whole = whole_scan(store, store.scans[0], rules)
     canvas = tuple(whole.images.shape[2:])
     sampling = SamplingOptions(batch_size=2, canvas=canvas, empty_share=0)
-    images, targets, _ = TrainingSlices(store, "train", sampling, NONE, rules, 0).draw(0)
+    images, targets, _ = slices_of(store, sampling, rules=rules).draw(0)
     for channel in (0, 1):
         drawn, expected = targets[1, channel].numpy(), whole.targets[1, channel].numpy()
         assert drawn.sum() == pytest.approx(expected.sum(), rel=0.01)

@@ -23,6 +23,7 @@ from pleura.lab.network import ResUNet
 from pleura.model_spec import ModelSpec, Preprocessing
 from pleura.preprocess import prepare
 from pleura.volume import Volume
+from tests.lab.tiny import as_json, band_detector
 from tests.phantom import chest
 
 pytestmark = pytest.mark.filterwarnings("error::UserWarning", "ignore::DeprecationWarning")
@@ -34,8 +35,7 @@ def write_run(run, network, config, dice=None):
     """What `train` leaves behind, without training."""
     run.mkdir(parents=True)
     checkpoint.save(run / "best.safetensors", network, None, STATE)
-    record = {"config": json.loads(json.dumps(config.to_dict()))}
-    (run / "config.json").write_text(json.dumps(record))
+    (run / "config.json").write_text(json.dumps({"config": as_json(config)}))
     lines = [{"step": step, "dice": {"mean": 0.1}} for step in (10, 20)]
     lines.append({"step": 40, "dice": dice or DICE})
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -53,26 +53,6 @@ def trained_like(network):
             module.weight.data *= 0.5 + 0.5 * torch.rand(size, generator=generator)
             module.bias.data += 0.1 * torch.randn(size, generator=generator)
     network.segmentation_head[0].weight.data *= 4
-    return network.eval()
-
-
-def dark_detector(network):
-    """Weights by hand: lung where the input lies between air and soft tissue (0.07 to 0.4)."""
-    for parameter in network.parameters():
-        parameter.data.zero_()
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.weight.data.fill_(1)
-    stem = network.encoder
-    stem.conv1.weight.data[:2, 0, 2:4, 2:4] = -0.25  # the average of the 4 pixels that it covers
-    stem.bn1.bias.data[:2] = torch.tensor([0.40, 0.07])
-    third, fourth = network.decoder.blocks[3], network.decoder.blocks[4]
-    third.conv1[0].weight.data[0, 64:66, 1, 1] = torch.tensor([1.0, -20.0])
-    third.conv2[0].weight.data[0, 0, 1, 1] = 1
-    for conv in (fourth.conv1, fourth.conv2):
-        conv[0].weight.data[0, 0, 1, 1] = 1
-    head = network.segmentation_head[0]
-    head.weight.data[:, 0, 1, 1], head.bias.data[:] = 100, -5
     return network.eval()
 
 
@@ -102,8 +82,9 @@ def model(exported, tmp_path):
 @pytest.mark.parametrize(("batch", "height", "width"), [(1, 192, 256), (3, 256, 224)])
 def test_the_file_computes_what_torch_computes(exported, batch, height, width):
     run, folder, _ = exported
-    _, network, state = load_run(run, "best")
-    assert state == STATE
+    member = load_run(run, "best")
+    network = member.network
+    assert (member.run, member.state) == (run, STATE)
     images = np.random.default_rng(1).random((batch, 1, height, width), dtype=np.float32)
     images[:, :, height // 4 : height // 2, width // 4 : width // 2] *= 0.2
     found = OnnxRuntimeEngine(folder / "model.onnx", 1)(images)
@@ -118,7 +99,7 @@ def test_the_file_computes_what_torch_computes(exported, batch, height, width):
 
 def test_the_file_computes_what_torch_computes_on_a_scan(exported):
     run, folder, spec = exported
-    _, network, _ = load_run(run, "best")
+    network = load_run(run, "best").network
     phantom = chest((3, 128, 128), (100.0, 3.0, 3.0))
     (batch,) = prepare(Volume(phantom.hu, phantom.geometry), spec.preprocessing).batches(8)
     with torch.no_grad():
@@ -158,11 +139,11 @@ def test_the_description_comes_back_from_its_file(exported):
     assert (read.name, read.version) == ("ours", "1.2.3")
     assert read.channels == ("right", "left", "airways")
     assert read.preprocessing == Preprocessing(window_hu=(-1000, 400), long_side=128)
-    assert read.architecture == {"name": "resunet", "encoder": "resnet18"}
+    assert read.architecture == {"name": "resunet", "encoder": "resnet18", "members": 1}
     training = read.training
     assert (training["steps"], training["slices_seen"]) == (40, 40 * 14)
     assert training["validation"] == DICE and training["loss"] == "bce"
-    assert training["config"]["store"] == "store"
+    assert training["config"]["store"] == "store" and "folds" not in training
     assert "/home" not in (folder / "model.json").read_text()
     card = (folder / "README.md").read_text()
     assert "# ours 1.2.3" in card and "0.7500" in card and "not a medical device" in card
@@ -275,7 +256,7 @@ def test_a_run_without_the_checkpoint_s_line_is_refused(exported, tmp_path, monk
 def test_one_channel_segments_into_merged_labels(tmp_path):
     config = TrainConfig(network=NetworkOptions(channels=("lungs",)))
     config = replace(config, preprocessing=Preprocessing(long_side=256))
-    network = dark_detector(ResUNet("resnet18", 1, 1))
+    network = band_detector(ResUNet("resnet18", 1, 1), [(0.07, 0.4)])  # between air and tissue
     run = write_run(tmp_path / "run", network, config, dice={"mean": 0.0})
     spec = export_run(run, tmp_path / "model")
     assert spec.channels == ("lungs",)

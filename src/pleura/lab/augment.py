@@ -21,6 +21,7 @@ class AugmentOptions:
     """Ranges (+-) and probabilities; 0 switches one off.
 
     Args:
+        enabled: False switches everything off; slices then lie on the very grid of inference.
         zoom: log2 range of the field of view.
         rotation_deg: in-plane rotation.
         shift: of the frame's size.
@@ -34,6 +35,7 @@ class AugmentOptions:
         opacity: soft-tissue clouds painted inside the lungs, which stay lung.
     """
 
+    enabled: bool = True
     zoom: float = 0.45
     rotation_deg: float = 12.0
     shift: float = 0.08

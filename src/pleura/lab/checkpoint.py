@@ -15,14 +15,21 @@ from pleura.errors import OutputError, UsageError
 
 
 def save(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer | None, state: dict[str, Any]
-) -> None:
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer | None,
+    state: dict[str, Any], average: nn.Module | None = None,
+) -> None:  # fmt: skip
     """Write `path` (.safetensors), whole or not at all, and its state once more as .json.
+
+    Args:
+        path, network, optimizer, state: what to save, and where.
+        average: the network's moving average, to be saved beside it.
 
     Raises:
         OutputError: disk full or no permission; the older checkpoint is still there.
     """
     tensors = {f"network.{name}": t for name, t in network.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{name}": t for name, t in average.state_dict().items()}
     if optimizer is not None:
         for index, values in optimizer.state_dict()["state"].items():
             for name, value in values.items():
@@ -42,9 +49,10 @@ def save(
 
 
 def load(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer | None = None
-) -> dict[str, Any]:
-    """Fill network (and optimizer) from a checkpoint; returns the state that was saved.
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer | None = None,
+    average: nn.Module | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Fill network, optimizer and moving average from a checkpoint; returns the saved state.
 
     Raises:
         UsageError: missing, damaged, or of another network.
@@ -52,6 +60,8 @@ def load(
     try:
         tensors = load_file(path)
         network.load_state_dict(_with_prefix(tensors, "network."))
+        if average is not None:
+            average.load_state_dict(_with_prefix(tensors, "average."))
         if optimizer is not None:
             fill_optimizer(optimizer, _with_prefix(tensors, "optimizer."))
         return read_state(path)

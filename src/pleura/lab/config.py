@@ -11,31 +11,52 @@ from typing import Any, TypeVar
 from pleura.errors import ModelError, UsageError
 from pleura.lab.augment import AugmentOptions
 from pleura.lab.dataset import SamplingOptions
-from pleura.lab.losses import LOSSES
-from pleura.labels import CHANNELS
-from pleura.model_spec import Preprocessing
+from pleura.lab.losses import check_loss
+from pleura.labels import CHANNEL_SETS, CHANNELS
+from pleura.model_spec import POSTPROCESSING, Preprocessing
 
 T = TypeVar("T")
 
 PRECISIONS = ("bf16", "fp32")
+OPTIMIZERS = ("adamw", "adam", "sgd")
+SCHEDULES = ("cosine", "polynomial", "constant")
+BEST_BY = ("dice", "loss")
 
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """Encoder, output channels, and a state dict for the encoder's start (None: random)."""
+    """What is trained.
+
+    Args:
+        encoder: "resnet18" or "resnet34".
+        channels: what the network answers, one of `labels.CHANNEL_SETS`: right and left lung or
+            both as one ("lungs"), with the airways or without.
+        encoder_weights: a state dict for the encoder's start; None: random.
+        freeze_norm: batch norms keep their statistics, for batches too small to measure them.
+    """
 
     encoder: str = "resnet18"
     channels: tuple[str, ...] = CHANNELS
     encoder_weights: str | None = None
+    freeze_norm: bool = False
 
 
 @dataclass(frozen=True)
 class OptimizerOptions:
-    """AdamW with a linear warm-up and a cosine down to `final_share` of the rate."""
+    """How weights follow gradients.
 
+    Args:
+        kind: "adamw", "adam" (its weight decay is an L2 term) or "sgd" (momentum 0.9, Nesterov).
+        learning_rate: after a linear warm-up of `warmup_steps`.
+        schedule: "cosine" or "polynomial" (power 0.9) down to `final_share` of the rate, or
+            "constant".
+    """
+
+    kind: str = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     warmup_steps: int = 100
+    schedule: str = "cosine"
     final_share: float = 0.01
 
 
@@ -47,7 +68,19 @@ class TrainConfig:
         name: of the model that comes out.
         store: folder made by `pleura prepare`, relative to the working folder.
         steps, steps_per_epoch: length; validation and checkpoint follow each epoch.
+        epochs: when above 0, an epoch shows each training slice once, in a new order, and this
+            many of them take the place of `steps` and `steps_per_epoch`.
+        loss: see `lab.losses`; sums as "bce+dice" or "0.3*bce+0.7*dice".
         precision: "bf16" (autocast on CPU and GPU) or "fp32".
+        accumulate: batches whose gradients make one step together.
+        ema: decay of an exponential moving average of the weights, which is then what validation
+            sees and `export` takes; 0: none.
+        best_by: the kept checkpoint has the highest validation "dice" or the lowest "loss".
+        patience: epochs without a better checkpoint after which training stops; 0: never.
+        deterministic: only algorithms that give the same bits each time, on a GPU too.
+        folds, fold: cross-validation over the patients of train and validation, `folds` parts of
+            which number `fold` validates; 0 folds keep the store's roles.
+        postprocessing: what inference does with the probabilities, see `ModelSpec`.
     """
 
     name: str = "lungs"
@@ -55,8 +88,17 @@ class TrainConfig:
     seed: int = 0
     steps: int = 2500
     steps_per_epoch: int = 125
+    epochs: int = 0
     loss: str = "bce"
     precision: str = "bf16"
+    accumulate: int = 1
+    ema: float = 0.0
+    best_by: str = "dice"
+    patience: int = 0
+    deterministic: bool = False
+    folds: int = 0
+    fold: int = 0
+    postprocessing: str = "lungs"
     network: NetworkOptions = field(default_factory=NetworkOptions)
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
@@ -78,36 +120,62 @@ class TrainConfig:
         Raises:
             UsageError: missing, no TOML, or a key or value that makes no sense.
         """
-        try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{path} is no readable TOML config ({error}).") from error
-        try:
-            return from_table(cls, data)
-        except (TypeError, ValueError, ModelError, UsageError) as error:
-            raise UsageError(f"{path}: {error}") from error
+        return from_toml(cls, path)
+
+
+def from_toml(kind: type[T], path: Path) -> T:
+    """A dataclass from a TOML file; raises UsageError, which names the file."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} is no readable TOML config ({error}).") from error
+    try:
+        return from_table(kind, data)
+    except (TypeError, ValueError, ModelError, UsageError) as error:
+        raise UsageError(f"{path}: {error}") from error
 
 
 def _checks(config: TrainConfig) -> Iterator[tuple[bool, str]]:
     """What must hold, each with what to say when it doesn't."""
-    sampling, rules = config.sampling, config.preprocessing
+    sampling, rules, optimizer = config.sampling, config.preprocessing, config.optimizer
     why = "since the network halves its input five times"
     yield config.steps >= 1, f"steps must be at least 1, not {config.steps}."
     yield config.steps_per_epoch >= 1, "steps_per_epoch must be at least 1."
+    for name in ("epochs", "patience", "folds", "fold"):
+        yield getattr(config, name) >= 0, f"{name} can't be negative."
+    yield config.accumulate >= 1, "accumulate must be at least 1."
+    yield 0 <= config.ema < 1, "ema must be at least 0 and less than 1."
+    yield config.folds != 1, "folds must be 0 (the store's roles) or at least 2."
+    yield config.fold < max(1, config.folds), "fold must be less than folds."
     yield sampling.batch_size >= 1, "sampling.batch_size must be at least 1."
-    yield 0 <= sampling.empty_share <= 1, "sampling.empty_share must lie between 0 and 1."
+    yield (
+        0 <= sampling.empty_share <= 1 or sampling.empty_share == -1,
+        "sampling.empty_share must lie between 0 and 1, or be -1 for slices as they come.",
+    )
+    weights = {} if sampling.weights is None else sampling.weights
+    yield (
+        isinstance(weights, Mapping) and all(_fits(w, 0.0) and w >= 0 for w in weights.values()),
+        "sampling.weights must be a table of numbers of at least 0.",
+    )
+    start = config.network.encoder_weights
+    yield start is None or isinstance(start, str), "network.encoder_weights must be a file's name."
     yield (
         len(sampling.canvas) == 2 and all(n > 0 and n % 32 == 0 for n in sampling.canvas),
         f"sampling.canvas must be two multiples of 32, {why}.",
     )
     yield rules.multiple % 32 == 0, f"preprocessing.multiple must be a multiple of 32, {why}."
-    yield rules.scaling in ("unit", "none"), "preprocessing.scaling must be 'unit' or 'none'."
-    yield rules.crop == "body", "preprocessing.crop must be 'body': a store keeps no more."
-    yield config.loss in LOSSES, f"loss must be one of {', '.join(LOSSES)}."
-    yield config.precision in PRECISIONS, f"precision must be one of {', '.join(PRECISIONS)}."
+    check_loss(config.loss)
+    for name, value, known in (
+        ("precision", config.precision, PRECISIONS),
+        ("best_by", config.best_by, BEST_BY),
+        ("postprocessing", config.postprocessing, POSTPROCESSING),
+        ("optimizer.kind", optimizer.kind, OPTIMIZERS),
+        ("optimizer.schedule", optimizer.schedule, SCHEDULES),
+    ):
+        yield value in known, f"{name} must be one of {', '.join(known)}, not '{value}'."
     yield (
-        config.network.channels in (CHANNELS, ("lungs",)),
-        f"network.channels must be {list(CHANNELS)} or ['lungs'].",
+        config.network.channels in CHANNEL_SETS,
+        f"network.channels must be one of {', '.join(str(list(c)) for c in CHANNEL_SETS)}.",
     )
     # From 90 degrees on, a turned image can't be told from a mirrored one by its matrix.
     yield abs(config.augment.rotation_deg) < 90, "augment.rotation_deg must be less than 90."
@@ -144,5 +212,6 @@ def _fits(value: object, default: object) -> bool:
     if isinstance(default, float):
         return isinstance(value, int | float) and not isinstance(value, bool)
     if isinstance(default, tuple):
-        return isinstance(value, list | tuple) and all(_fits(v, default[0]) for v in value)
+        pattern = default[0] if default else ""  # empty ones hold names
+        return isinstance(value, list | tuple) and all(_fits(v, pattern) for v in value)
     return default is None or type(value) is type(default)

@@ -5,8 +5,9 @@ A training batch depends on (seed, step) alone, so a resumed run sees what an un
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +35,8 @@ class SamplingOptions:
         batch_size: slices a step.
         canvas: (h, w) of training slices, multiples of 32.
         weights: share of each source; sources left out are not used. Empty: by slices.
-        empty_share: share of slices without lung wanted among those of a volume.
+        empty_share: share of slices without lung wanted among those of a volume; -1 takes them
+            as they come.
     """
 
     batch_size: int = 14
@@ -43,15 +45,39 @@ class SamplingOptions:
     empty_share: float = 0.15
 
 
+class DrawingConfig(Protocol):
+    """The part of a `TrainConfig` that batches depend on."""
+
+    @property
+    def sampling(self) -> SamplingOptions: ...
+    @property
+    def augment(self) -> AugmentOptions: ...
+    @property
+    def preprocessing(self) -> Preprocessing: ...
+    @property
+    def seed(self) -> int: ...
+
+
 class TrainingSlices:
-    """Draws augmented training batches from the scans of one role."""
+    """Draws training batches, augmented unless that is switched off, from some scans of a store.
+
+    Args:
+        store, scans: where the slices are, and those of them that train.
+        config: what to draw and how to change it.
+        in_order: each slice once an epoch, shuffled anew, whatever weights and shares say; else
+            slices are drawn with replacement by their weights.
+
+    Raises:
+        UsageError: a source in the weights that the store lacks, no scans, or slices that the
+            store doesn't hold as the config wants them.
+    """
 
     def __init__(
-        self, store: Store, role: str, sampling: SamplingOptions, augment: AugmentOptions,
-        preprocessing: Preprocessing, seed: int,
-    ) -> None:  # fmt: skip
-        self.store, self.sampling, self.augment = store, sampling, augment
-        self.preprocessing, self.seed = preprocessing, seed
+        self, store: Store, scans: Sequence[Scan], config: DrawingConfig, in_order: bool = False
+    ) -> None:
+        self.store, self.sampling, self.augment = store, config.sampling, config.augment
+        self.preprocessing, self.seed = config.preprocessing, config.seed
+        self.in_order, sampling = in_order, config.sampling
         sources = {scan.source for scan in store.scans}
         for name in sampling.weights or {}:
             if name not in sources:
@@ -59,10 +85,17 @@ class TrainingSlices:
                     f"{store.path} has no source '{name}' that sampling.weights names; "
                     f"it has {', '.join(sorted(sources))}."
                 )
-        self.scans = [scan for scan in store.of_role(role) if self._wanted(scan)]
+        self.scans = [scan for scan in scans if self._wanted(scan)]
         if not self.scans:
-            raise UsageError(f"{store.path} has no scan with role '{role}' of the wanted sources.")
+            raise UsageError(f"{store.path} has no training scan of the wanted sources.")
+        for scan in self.scans:
+            scan.box(self.preprocessing.crop)
         self._slices, self._probability = self._table()
+
+    @property
+    def steps_per_pass(self) -> int:
+        """Batches that show each slice once; the last may be smaller."""
+        return -(-len(self._slices) // self.sampling.batch_size)
 
     def _wanted(self, scan: Scan) -> bool:
         return self.sampling.weights is None or self.sampling.weights.get(scan.source, 0) > 0
@@ -74,8 +107,8 @@ class TrainingSlices:
         for scan in self.scans:
             filled = self.store.targets(scan)[:, :2].any(axis=(1, 2, 3))
             weight = np.ones(scan.shape[0])
-            if filled.any() and not filled.all():
-                share = self.sampling.empty_share
+            share = self.sampling.empty_share
+            if share >= 0 and filled.any() and not filled.all():
                 weight = np.where(filled, (1 - share) / filled.sum(), share / (~filled).sum())
             weight = weight / weight.sum()
             if self.sampling.weights is None:
@@ -92,13 +125,17 @@ class TrainingSlices:
         """Network input (n, 1, h, w), targets (n, c, h, w), known (n, c) of one step."""
         rng = np.random.default_rng((self.seed, step))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        chosen = rng.choice(len(self._slices), self.sampling.batch_size, p=self._probability)
+        chosen = self._in_order(step) if self.in_order else self._by_weight(rng)
+        known = torch.stack([known_channels(self._slices[index][0]) for index in chosen])
+        if not self.augment.enabled:
+            pairs = [self._plain(self._slices[index]) for index in chosen]
+            images, targets = (torch.stack(part) for part in zip(*pairs, strict=True))
+            return images, targets, known
         matrices = affine_matrices(self.augment, len(chosen), generator)
         items = [
             self._warped(self._slices[index], matrix)
             for index, matrix in zip(chosen, matrices, strict=True)
         ]
-        known = torch.stack([known_channels(self._slices[index][0]) for index in chosen])
         stacked = torch.stack(items)
         mirrored = (matrices[:, 0, 0] < 0) & known[:, 0]
         targets = swap_sides(stacked[:, 1:], mirrored)
@@ -107,6 +144,30 @@ class TrainingSlices:
         )
         return scaled(batch.images, self.preprocessing), batch.targets, batch.known
 
+    def _by_weight(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        size = self.sampling.batch_size
+        return rng.choice(len(self._slices), size, p=self._probability)
+
+    def _in_order(self, step: int) -> npt.NDArray[np.int64]:
+        """This step's part of its pass over all slices, each pass shuffled anew."""
+        number, place = divmod(step, self.steps_per_pass)
+        order = np.random.default_rng((self.seed, number, 1)).permutation(len(self._slices))
+        start = place * self.sampling.batch_size
+        return order[start : start + self.sampling.batch_size]
+
+    def _plain(self, item: tuple[Scan, int]) -> tuple[Tensor, Tensor]:
+        """Input (1, h, w) and targets (c, h, w) as inference sees them, centred on the canvas."""
+        scan, z = item
+        grid = grid_of(scan, self.preprocessing)
+        image = normalise(grid, self.store.images(scan, z, z + 1), self.preprocessing)
+        targets = grid.forward(self.store.targets(scan, z, z + 1)[0]) / np.float32(255)
+        low = self.preprocessing.window_hu[0]
+        air = float(self.preprocessing.scaled(np.float32(max(low, AIR_HU))))
+        canvas = self.sampling.canvas
+        return centred(torch.from_numpy(image), canvas, air), centred(
+            torch.from_numpy(targets), canvas, 0.0
+        )
+
     def _warped(self, item: tuple[Scan, int], matrix: Tensor) -> Tensor:
         """(1 + c, h, w) on the canvas: HU above air, then occupancies; outside is 0."""
         scan, z = item
@@ -114,24 +175,45 @@ class TrainingSlices:
         image = self.store.images(scan, z, z + 1).astype(np.float32) - AIR_HU
         targets = self.store.targets(scan, z, z + 1)[0].astype(np.float32) / 255
         source = torch.from_numpy(np.concatenate([image, targets]))[None]
-        grid = _sampling_grid(scan, matrix, (h * _SUPERSAMPLE, w * _SUPERSAMPLE))
+        box = scan.box(self.preprocessing.crop)
+        size = h * _SUPERSAMPLE, w * _SUPERSAMPLE
+        grid = _sampling_grid(box, (scan.shape[1], scan.shape[2]), matrix, size)
         fine = F.grid_sample(source, grid[None], mode="bilinear", align_corners=False)
         return F.avg_pool2d(fine, _SUPERSAMPLE)[0]
 
 
-def _sampling_grid(scan: Scan, matrix: Tensor, size: tuple[int, int]) -> Tensor:
-    """(h, w, 2) positions for grid_sample: the canvas shows the body box, changed by `matrix`."""
+def _sampling_grid(
+    box: Box, shape: tuple[int, int], matrix: Tensor, size: tuple[int, int]
+) -> Tensor:
+    """(h, w, 2) positions for grid_sample: the canvas shows the box, changed by `matrix`."""
     h, w = size
-    y0, y1, x0, x1 = scan.body
-    # Store pixels per half canvas width, such that the body just fits into the canvas.
-    half = max((x1 - x0) / 2, (y1 - y0) / 2 * w / h)
+    # Store pixels per half canvas width, such that the box just fits into the canvas.
+    half = max((box.x1 - box.x0) / 2, (box.y1 - box.y0) / 2 * w / h)
     xs = (torch.arange(w) + 0.5) / (w / 2) - 1
     ys = ((torch.arange(h) + 0.5) / (h / 2) - 1) * (h / w)
     points = torch.stack([xs.expand(h, w), ys[:, None].expand(h, w), torch.ones(h, w)], dim=-1)
     moved = points @ matrix.T * half
-    centre = torch.tensor([(x0 + x1) / 2, (y0 + y1) / 2])
-    extent = torch.tensor([scan.shape[2], scan.shape[1]])
+    centre = torch.tensor([(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2])
+    extent = torch.tensor([shape[1], shape[0]])
     return (moved + centre) * 2 / extent - 1
+
+
+def grid_of(scan: Scan, rules: Preprocessing) -> NetworkGrid:
+    """The grid that inference would lay over the scan, from the store's pixels."""
+    shape, spacing = (scan.shape[1], scan.shape[2]), scan.spacing_mm[1:]
+    return NetworkGrid.fit(scan.box(rules.crop), shape, spacing, rules.long_side, rules.multiple)
+
+
+def centred(planes: Tensor, canvas: tuple[int, int], filling: float) -> Tensor:
+    """(c, h, w) on a canvas of another size: padded with `filling`, cut where it is larger."""
+    out = torch.full((planes.shape[0], *canvas), filling)
+    have, want = [], []
+    for n, room in zip(planes.shape[1:], canvas, strict=True):
+        shared = min(n, room)
+        have.append(slice((n - shared) // 2, (n - shared) // 2 + shared))
+        want.append(slice((room - shared) // 2, (room - shared) // 2 + shared))
+    out[:, want[0], want[1]] = planes[:, have[0], have[1]]
+    return out
 
 
 def known_channels(scan: Scan) -> Tensor:
@@ -154,12 +236,8 @@ class WholeScan:
 
 
 def whole_scan(store: Store, scan: Scan, rules: Preprocessing) -> WholeScan:
-    """The scan as inference would see it: body box, network grid, area averages."""
-    y0, y1, x0, x1 = scan.body
-    _, h, w = scan.shape
-    grid = NetworkGrid.fit(
-        Box(y0, y1, x0, x1), (h, w), scan.spacing_mm[1:], rules.long_side, rules.multiple
-    )
+    """The scan as inference would see it: box, network grid, area averages."""
+    grid = grid_of(scan, rules)
     images = normalise(grid, store.images(scan), rules)[:, None]
     targets = grid.forward(store.targets(scan)) / np.float32(255)
     return WholeScan(scan, torch.from_numpy(images), torch.from_numpy(targets))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-import json
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,9 @@ from torch import Tensor, nn
 
 from pleura.errors import ModelError, UsageError
 from pleura.infer.model_folder import sha256_of
-from pleura.lab import checkpoint
-from pleura.lab.config import TrainConfig, from_table
+from pleura.lab import checkpoint, run_folder
+from pleura.lab.config import TrainConfig
+from pleura.lab.cross_validation import fold_runs
 from pleura.lab.network import ResUNet
 from pleura.model_spec import ModelSpec
 
@@ -38,18 +38,31 @@ class ExportOptions:
 
 
 class Probabilities(nn.Module):
-    """The network with its sigmoid: what is exported gives probabilities."""
+    """One network or several with their sigmoids: the mean of their probabilities is exported."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.network = network
+        self.networks = nn.ModuleList(networks)
 
     def forward(self, image: Tensor) -> Tensor:
-        return torch.sigmoid(self.network(image))
+        first, *others = (torch.sigmoid(network(image)) for network in self.networks)
+        return sum(others, start=first) / len(self.networks) if others else first
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A trained network: its run, config, weights in eval mode, and state."""
+
+    run: Path
+    config: TrainConfig
+    network: ResUNet
+    state: Mapping[str, Any]
 
 
 def export_run(run: Path, folder: Path, options: ExportOptions | None = None) -> ModelSpec:
     """Write the model folder of a run; it replaces `folder` only when it is whole and checked.
+
+    A run with folds becomes one model that averages the probabilities of all of them.
 
     Raises:
         UsageError: no finished run there, or `folder` exists and is no model folder.
@@ -59,25 +72,31 @@ def export_run(run: Path, folder: Path, options: ExportOptions | None = None) ->
     empty = folder.is_dir() and not any(folder.iterdir())
     if folder.exists() and not empty and not (folder / "model.json").exists():
         raise UsageError(f"{folder} exists and is no model folder; name another one.")
-    config, network, state = load_run(run, options.checkpoint)
+    members = load_members(run, options.checkpoint)
+    config = members[0].config
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".pleura-export-", dir=folder.parent) as temporary:
         partial = Path(temporary) / "model"
         partial.mkdir()
         if _has_own_card(folder):
             shutil.copy(folder / "README.md", partial)
-        network = rounded_to_half(network)
+        network = Probabilities([rounded_to_half(member.network) for member in members]).eval()
         write_onnx(network, partial / ONNX_NAME)
-        check_parity(network, partial / ONNX_NAME)
+        check_parity(network, partial / ONNX_NAME, config.preprocessing.input_range)
         spec = ModelSpec(
             name=options.name or config.name,
             version=options.version,
             files={"main": ONNX_NAME},
             sha256={"main": sha256_of(partial / ONNX_NAME)},
-            architecture={"name": "resunet", "encoder": config.network.encoder},
+            architecture={
+                "name": "resunet",
+                "encoder": config.network.encoder,
+                "members": len(members),
+            },
             channels=config.network.channels,
             preprocessing=config.preprocessing,
-            training=training_record(run, config, state),
+            postprocessing=config.postprocessing,  # type: ignore[arg-type]
+            training=training_record(members),
         )
         (partial / "model.json").write_text(spec.to_json(), encoding="utf-8")
         if not (partial / "README.md").exists():
@@ -88,19 +107,33 @@ def export_run(run: Path, folder: Path, options: ExportOptions | None = None) ->
     return spec
 
 
-def load_run(run: Path, which: str) -> tuple[TrainConfig, ResUNet, dict[str, Any]]:
+def load_members(run: Path, which: str) -> list[Member]:
+    """The run's network, or those of its folds.
+
+    Raises:
+        UsageError: a run that isn't finished, or folds that aren't of one config.
+    """
+    folds = fold_runs(run)
+    members = [load_run(path, which) for path in folds or [run]]
+    wanted = members[0].config.folds
+    if len(members) != max(1, wanted) and folds:
+        raise UsageError(
+            f"{run} has {len(members)} of {wanted} folds; train the others before the export."
+        )
+    if len({str(replace(member.config, fold=0)) for member in members}) != 1:
+        raise UsageError(f"The folds in {run} have different configs; train them again alike.")
+    return members
+
+
+def load_run(run: Path, which: str) -> Member:
     """Config, network in eval mode and state of a run's checkpoint ("best" or "last")."""
     path = run / f"{which}.safetensors"
     if not path.exists():
         raise UsageError(f"{run} has no {which} checkpoint; train first, see `pleura train`.")
-    try:
-        data = json.loads((run / "config.json").read_text(encoding="utf-8"))["config"]
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"{run} has no readable config.json ({error}); train again.") from error
-    config = from_table(TrainConfig, data)
+    config = run_folder.read_config(run)
     network = ResUNet(config.network.encoder, 1, len(config.network.channels))
     state = checkpoint.load(path, network)
-    return config, network.eval(), state
+    return Member(run, config, network.eval(), state)
 
 
 def rounded_to_half(network: ResUNet) -> ResUNet:
@@ -116,7 +149,7 @@ def rounded_to_half(network: ResUNet) -> ResUNet:
 
 
 def write_onnx(network: nn.Module, path: Path) -> None:
-    """Export with free batch and image size; convolutions as float16, each cast to float32.
+    """Export `Probabilities` with free batch and image size, kernels as float16 cast to float32.
 
     Half the bytes, the same arithmetic: onnxruntime folds casts and batch norms when it loads the
     file. Folding norms here would lose bits, since folded weights are no float16 numbers.
@@ -126,7 +159,7 @@ def write_onnx(network: nn.Module, path: Path) -> None:
     example = torch.zeros(1, 1, 64, 64)
     axes = {0: "batch", 2: "height", 3: "width"}
     torch.onnx.export(
-        Probabilities(network).eval(), (example,), str(path), opset_version=_OPSET,
+        network, (example,), str(path), opset_version=_OPSET,
         input_names=["image"], output_names=["probabilities"],
         dynamic_axes={"image": axes, "probabilities": axes}, dynamo=False,
         training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False,
@@ -155,8 +188,14 @@ def halve_weights(model: Any) -> None:
 
 
 @torch.no_grad()
-def check_parity(network: nn.Module, path: Path) -> float:
+def check_parity(
+    network: nn.Module, path: Path, input_range: tuple[float, float] = (0.0, 1.0)
+) -> float:
     """Largest difference in probability between torch and the file on noise with a dark region.
+
+    Args:
+        network, path: `Probabilities`, and the file that was made of it.
+        input_range: the noise's.
 
     Raises:
         ModelError: it is above 1e-4.
@@ -166,32 +205,50 @@ def check_parity(network: nn.Module, path: Path) -> float:
     generator = torch.Generator().manual_seed(0)
     images = torch.rand((2, 1, 192, 256), generator=generator)
     images[1, :, 48:144, 64:192] *= 0.2  # a dark region in a brighter frame, as a lung is
-    expected = Probabilities(network).eval()(images).numpy()
+    low, high = input_range
+    images = low + (high - low) * images
+    expected = network(images).numpy()
     difference = float(np.abs(OnnxRuntimeEngine(path, 0)(images.numpy()) - expected).max())
     if difference > _PARITY:
         raise ModelError(f"The exported network differs from torch by {difference:.1e}.")
     return difference
 
 
-def training_record(run: Path, config: TrainConfig, state: Mapping[str, Any]) -> dict[str, Any]:
+def training_record(members: Sequence[Member]) -> dict[str, Any]:
     """What model.json says about how the weights came to be."""
-    try:
-        lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        metrics = {record["step"]: record for record in map(json.loads, lines)}
-        validation = metrics[state["step"]]["dice"]
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(
-            f"{run}/metrics.jsonl lacks the checkpoint's step {state['step']}; train again."
-        ) from error
-    return {
+    config = members[0].config
+    validation = [_validation_of(member) for member in members]
+    record = {
         "loss": config.loss,
         "seed": config.seed,
-        "steps": state["step"],
-        "slices_seen": state["step"] * config.sampling.batch_size,
-        "validation": validation,
+        "steps": max(member.state["step"] for member in members),
+        "slices_seen": sum(_slices_seen(member) for member in members),
+        # Of an ensemble, the mean of its members, each on its own fold; a fold may lack a source.
+        "validation": {
+            name: float(np.mean([scores[name] for scores in validation if name in scores]))
+            for name in dict.fromkeys(name for scores in validation for name in scores)
+        },
         # Where the store lay on this machine is nobody's business.
         "config": {**config.to_dict(), "store": Path(config.store).name},
     }
+    if len(members) > 1:
+        record["folds"] = validation
+    return record
+
+
+def _validation_of(member: Member) -> dict[str, float]:
+    """Validation Dice at the checkpoint's step."""
+    step = member.state["step"]
+    for record in run_folder.read_metrics(member.run):
+        if record["step"] == step:
+            dice: dict[str, float] = record["dice"]
+            return dice
+    raise UsageError(f"{member.run}/metrics.jsonl lacks the checkpoint's step {step}; train again.")
+
+
+def _slices_seen(member: Member) -> int:
+    config = member.config
+    return int(member.state["step"]) * config.sampling.batch_size * config.accumulate
 
 
 def _has_own_card(folder: Path) -> bool:

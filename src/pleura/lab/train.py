@@ -2,121 +2,213 @@
 
 RUN/config.json       what was asked for (and versions, threads, data)
 RUN/metrics.jsonl     one line an epoch
-RUN/last.safetensors  network, optimizer and counters, to resume from
-RUN/best.safetensors  the network with the best validation Dice
+RUN/last.safetensors  network, optimizer, moving average and counters, to resume from
+RUN/best.safetensors  the network (or its moving average) that did best on validation
 """
 
 from __future__ import annotations
 
-import json
 import math
-import platform
+import os
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import nn
 
 from pleura.errors import UsageError
-from pleura.lab import checkpoint
-from pleura.lab.config import OptimizerOptions, TrainConfig
-from pleura.lab.dataset import TrainingSlices, WholeScan, whole_scan
-from pleura.lab.losses import loss_by_name
+from pleura.lab import checkpoint, run_folder
+from pleura.lab.config import TrainConfig
+from pleura.lab.dataset import TrainingSlices, whole_scan
+from pleura.lab.distributed import Group, group
+from pleura.lab.folds import training_and_validation
+from pleura.lab.losses import loss_by_name, planes_of
 from pleura.lab.network import ResUNet, load_encoder_weights
-from pleura.lab.store import Store
+from pleura.lab.optimizer import (
+    MovingAverage,
+    build_optimizer,
+    learning_rate,
+    set_learning_rate,
+)
+from pleura.lab.store import Scan, Store
+from pleura.lab.validate import Validation, autocast, validate
 
-_VALIDATION_BATCH = 16
+State = dict[str, Any]
 
 
 class Progress(Protocol):
     """What a progress bar must understand."""
 
-    def update(self, step: int, message: str) -> None: ...
+    def update(self, step: int, steps: int, message: str) -> None: ...
 
 
-def train(config: TrainConfig, run: Path, progress: Progress | None = None) -> dict[str, Any]:
-    """Train until `config.steps`, from the last checkpoint when there is one.
+def train(config: TrainConfig, run: Path, progress: Progress | None = None) -> State:
+    """Train until the config's steps, from the last checkpoint when there is one.
+
+    Under `torchrun` all processes call this; see `lab.distributed`.
 
     Returns:
-        The state at the end: step, best validation Dice and its step.
+        The state at the end: step, steps, best validation Dice and loss, and their step.
 
     Raises:
         UsageError: a run folder of another config, no store, no scans.
     """
-    torch.manual_seed(config.seed)
-    loss_function = loss_by_name(config.loss)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    store = Store(Path(config.store))
-    slices = TrainingSlices(
-        store, "train", config.sampling, config.augment, config.preprocessing, config.seed
-    )
-    validation = list(store.of_role("validation"))
-    network = build_network(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=config.optimizer.learning_rate,
-        weight_decay=config.optimizer.weight_decay,
-    )  # fmt: skip
-    run.mkdir(parents=True, exist_ok=True)
-    _write_or_check_config(config, store, run)
-    state: dict[str, Any] = {"step": 0, "best_dice": -1.0, "best_step": 0, "seconds": 0.0}
-    last = run / "last.safetensors"
-    if last.exists():
-        state = checkpoint.load(last, network, optimizer)
-    _drop_metrics_after(run, state["step"])
-    writer = _tensorboard(run)
+    with group(config.accumulate) as processes, deterministic(config.deterministic):
+        return _Run(config, run, processes, progress).until_done()
 
-    while state["step"] < config.steps:
-        start, began = state["step"], time.perf_counter()
-        stop = min(config.steps, start + config.steps_per_epoch)
-        network.train()
-        losses = []
-        for step in range(start, stop):
-            set_learning_rate(optimizer, config.optimizer, step, config.steps)
-            images, targets, known = (t.to(device) for t in slices.draw(step))
-            images = images.contiguous(memory_format=torch.channels_last)
-            with autocast(device, config.precision):
-                logits = network(images)
-            loss = loss_function(logits.float(), channels_of(targets, config), known)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            losses.append(float(loss.detach()))
-            if not math.isfinite(losses[-1]):
-                raise UsageError(
-                    f"The loss became {losses[-1]} at step {step}; lower the learning rate."
-                )
-            if progress is not None:
-                progress.update(step + 1, f"loss {np.mean(losses[-50:]):.4f}")
-        # One scan in memory at a time: a store may hold a thousand.
-        whole = (whole_scan(store, scan, config.preprocessing) for scan in validation)
-        dice = validate(network, whole, device, config.precision)
-        state = {**state, "step": stop, "seconds": state["seconds"] + time.perf_counter() - began}
-        # Without validation scans, as when all data train the final model, the last is the best.
-        improved = dice["mean"] > state["best_dice"] or not validation
-        if improved:
-            state = {**state, "best_dice": dice["mean"], "best_step": stop}
-            checkpoint.save(run / "best.safetensors", network, None, state)
-        record = {
-            "step": stop, "loss": float(np.mean(losses)), "dice": dice, "best": improved,
-            "learning_rate": optimizer.param_groups[0]["lr"], "seconds": state["seconds"],
+
+class _Run:
+    """The parts of a run, put together once; `until_done` is the loop over epochs."""
+
+    def __init__(
+        self, config: TrainConfig, run: Path, processes: Group, progress: Progress | None
+    ) -> None:
+        torch.manual_seed(config.seed)
+        self.config, self.run, self.processes, self.progress = config, run, processes, progress
+        self.store = Store(Path(config.store))
+        scans, self.validation = training_and_validation(self.store, config.folds, config.fold)
+        self.slices = TrainingSlices(self.store, scans, config, in_order=config.epochs > 0)
+        for scan in self.validation:
+            scan.box(config.preprocessing.crop)  # raises now, not after the first epoch
+        self.length = Length.of(config, self.slices)
+        self.network = build_network(config).to(processes.device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = build_optimizer(self.network, config.optimizer)
+        self.average = MovingAverage(self.network, config.ema) if config.ema else None
+        self.loss = loss_by_name(config.loss)
+        if processes.leads:
+            run_folder.write_or_check_config(config, self.store, run)
+        self.state: State = {
+            "step": 0, "steps": self.length.steps, "best_dice": -1.0, "best_loss": None,
+            "best_step": 0, "seconds": 0.0,
         }  # fmt: skip
-        with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
-        # After the line: a run killed between the two logs the epoch again, see below.
-        checkpoint.save(last, network, optimizer, state)
+        if (run / "last.safetensors").exists():
+            self.state = checkpoint.load(
+                run / "last.safetensors", self.network, self.optimizer, self._averaged
+            )
+        self.wrapped = processes.wrapped(self.network)
+
+    @property
+    def _averaged(self) -> nn.Module | None:
+        return self.average.network if self.average else None
+
+    def until_done(self) -> State:
+        leads = self.processes.leads
+        if leads:
+            run_folder.drop_metrics_after(self.run, self.state["step"])
+        writer = run_folder.tensorboard(self.run) if leads else None
+        while not self.processes.agreed(self._is_done()):
+            began, start = time.perf_counter(), self.state["step"]
+            stop = min(self.length.steps, start + self.length.steps_per_epoch)
+            set_training(self.network, self.config.network.freeze_norm)
+            losses = [self._step(step) for step in range(start, stop)]
+            self.state = {**self.state, "step": stop}
+            if leads:
+                self._finish_epoch(float(np.mean(losses)), began, writer)
         if writer is not None:
-            writer.add_scalar("loss", record["loss"], stop)
-            for name, value in dice.items():
-                writer.add_scalar(f"dice/{name}", value, stop)
-        if progress is not None:
-            progress.update(stop, f"validation Dice {dice['mean']:.4f}")
-    if writer is not None:
-        writer.close()
-    return state
+            writer.close()
+        return self.state
+
+    def _is_done(self) -> bool:
+        step, patience = self.state["step"], self.config.patience
+        waited = step - self.state["best_step"]
+        tired = patience > 0 and waited >= patience * self.length.steps_per_epoch
+        return step >= self.length.steps or tired
+
+    def _step(self, step: int) -> float:
+        """One change of the weights by the mean gradient of `accumulate` micro-batches."""
+        config, processes = self.config, self.processes
+        rate = learning_rate(config.optimizer, step, self.length.steps)
+        set_learning_rate(self.optimizer, rate)
+        self.optimizer.zero_grad(set_to_none=True)
+        mine = range(processes.rank, config.accumulate, processes.world)
+        total = 0.0
+        for part in mine:
+            with processes.exchange(self.wrapped, last=part == mine[-1]):
+                total += self._backward(step * config.accumulate + part, len(mine))
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update(self.network, step + 1)
+        loss = processes.mean(total)
+        if not math.isfinite(loss):
+            raise UsageError(f"The loss became {loss} at step {step}; lower the learning rate.")
+        if self.progress is not None and processes.leads:
+            self.progress.update(step + 1, self.length.steps, f"loss {loss:.4f}")
+        return loss
+
+    def _backward(self, micro_batch: int, of: int) -> float:
+        """Add a micro-batch's share of the step's gradient; returns its share of the loss."""
+        device = self.processes.device
+        images, targets, known = (t.to(device) for t in self.slices.draw(micro_batch))
+        with autocast(device, self.config.precision):
+            logits = self.wrapped(images.contiguous(memory_format=torch.channels_last))
+        planes = planes_of(logits.float(), targets, known, self.config.network.channels)
+        loss = self.loss(planes) / of
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach())
+
+    def _finish_epoch(self, loss: float, began: float, writer: Any) -> None:
+        """Validate, log, keep the best and save."""
+        network = self._averaged or self.network
+        # One scan in memory at a time: a store may hold a thousand.
+        rules = self.config.preprocessing
+        whole = (whole_scan(self.store, scan, rules) for scan in self.validation)
+        found = validate(network, whole, self.processes.device, self.config)
+        improved = is_better(found, self.state, self.config.best_by, self.validation)
+        self.state["seconds"] += time.perf_counter() - began
+        if improved:
+            best = {"best_dice": found.dice["mean"], "best_loss": found.loss}
+            self.state = {**self.state, **best, "best_step": self.state["step"]}
+            checkpoint.save(self.run / "best.safetensors", network, None, self.state)
+        record = {
+            "step": self.state["step"], "loss": loss, "dice": found.dice,
+            "validation_loss": found.loss, "best": improved,
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "seconds": self.state["seconds"],
+        }  # fmt: skip
+        run_folder.append_metrics(self.run, record)
+        # After the line: a run killed between the two logs the epoch again.
+        last = self.run / "last.safetensors"
+        checkpoint.save(last, self.network, self.optimizer, self.state, self._averaged)
+        if writer is not None:
+            writer.add_scalar("loss", loss, self.state["step"])
+            for name, value in found.dice.items():
+                writer.add_scalar(f"dice/{name}", value, self.state["step"])
+        if self.progress is not None:
+            message = f"validation Dice {found.dice['mean']:.4f}"
+            self.progress.update(self.state["step"], self.length.steps, message)
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long a run is, in steps."""
+
+    steps: int
+    steps_per_epoch: int
+
+    @classmethod
+    def of(cls, config: TrainConfig, slices: TrainingSlices) -> Length:
+        if config.epochs == 0:
+            return cls(config.steps, config.steps_per_epoch)
+        per_epoch = -(-slices.steps_per_pass // config.accumulate)
+        return cls(-(-config.epochs * slices.steps_per_pass // config.accumulate), per_epoch)
+
+
+def is_better(found: Validation, state: State, best_by: str, validation: Sequence[Scan]) -> bool:
+    """Whether this epoch's network takes the place of the best one.
+
+    Without validation scans, as when all data train the final model, the last is the best.
+    """
+    if not validation:
+        return True
+    if best_by == "loss":
+        return state["best_loss"] is None or found.loss < state["best_loss"]
+    return bool(found.dice["mean"] > state["best_dice"])
 
 
 def build_network(config: TrainConfig) -> ResUNet:
@@ -127,93 +219,22 @@ def build_network(config: TrainConfig) -> ResUNet:
     return network
 
 
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+def set_training(network: nn.Module, freeze_norm: bool) -> None:
+    """Training mode, but for batch norms that keep their statistics."""
+    network.train()
+    for module in network.modules():
+        if freeze_norm and isinstance(module, nn.BatchNorm2d):
+            module.eval()
 
 
-def set_learning_rate(
-    optimizer: torch.optim.Optimizer, options: OptimizerOptions, step: int, steps: int
-) -> None:
-    """Linear warm-up, then a cosine to `final_share` of the rate."""
-    warm = min(1.0, (step + 1) / max(1, options.warmup_steps))
-    cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
-    share = options.final_share + (1 - options.final_share) * cosine
-    for group in optimizer.param_groups:
-        group["lr"] = options.learning_rate * warm * share
-
-
-def channels_of(targets: Tensor, config: TrainConfig) -> Tensor:
-    """Targets for the config's channels: three, or both lungs as one."""
-    if len(config.network.channels) == 1:
-        return targets[:, :2].sum(dim=1, keepdim=True).clamp(max=1)
-    return targets
-
-
-@torch.no_grad()
-def validate(
-    network: ResUNet, scans: Iterable[WholeScan], device: torch.device, precision: str
-) -> dict[str, float]:
-    """Dice of both lungs per scan on the network's grid, averaged by source; "mean" over sources.
-
-    A scan without lung that is predicted empty counts 1. Without scans the mean is 0.
-    """
-    network.eval()
-    by_source: dict[str, list[float]] = {}
-    for item in scans:
-        predicted = torch.cat(list(_lungs(network, item, device, precision)))
-        reference = item.targets[:, :2].sum(dim=1) >= 0.5
-        total = int(predicted.sum() + reference.sum())
-        overlap = int((predicted & reference).sum())
-        dice = 2 * overlap / total if total else 1.0
-        by_source.setdefault(item.scan.source, []).append(dice)
-    means = {source: float(np.mean(values)) for source, values in by_source.items()}
-    return {**means, "mean": float(np.mean(list(means.values()))) if means else 0.0}
-
-
-def _lungs(
-    network: ResUNet, item: WholeScan, device: torch.device, precision: str
-) -> Iterator[Tensor]:
-    for images in torch.split(item.images, _VALIDATION_BATCH):
-        images = images.to(device).contiguous(memory_format=torch.channels_last)
-        with autocast(device, precision):
-            logits = network(images)
-        yield (torch.sigmoid(logits.float())[:, :2].sum(dim=1) >= 0.5).cpu()
-
-
-def _write_or_check_config(config: TrainConfig, store: Store, run: Path) -> None:
-    path = run / "config.json"
-    wanted = json.loads(json.dumps(config.to_dict()))
-    if path.exists():
-        if json.loads(path.read_text(encoding="utf-8"))["config"] != wanted:
-            raise UsageError(f"{run} holds a run of another config; name another run folder.")
-        return
-    record = {
-        "config": wanted,
-        "versions": {"torch": torch.__version__, "python": platform.python_version()},
-        "threads": torch.get_num_threads(),
-        "data": {
-            f"{source}/{role}": scans
-            for (source, role), scans in sorted(
-                Counter((scan.source, scan.role) for scan in store.scans).items()
-            )
-        },
-    }
-    path.write_text(json.dumps(record, indent=1), encoding="utf-8")
-
-
-def _drop_metrics_after(run: Path, step: int) -> None:
-    """A killed run may have logged an epoch whose checkpoint is lost; it will be logged again."""
-    path = run / "metrics.jsonl"
-    if path.exists():
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        # A line without its end was cut off by the kill.
-        kept = [line for line in lines if line[-1] == "\n" and json.loads(line)["step"] <= step]
-        path.write_text("".join(kept), encoding="utf-8")
-
-
-def _tensorboard(run: Path) -> Any:
+@contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """Only algorithms that give the same bits each time, inside; torch raises for others."""
+    before = torch.are_deterministic_algorithms_enabled()
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
+    torch.use_deterministic_algorithms(wanted or before)
     try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:  # optional
-        return None
-    return SummaryWriter(str(run))
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)

@@ -1,0 +1,146 @@
+"""`pleura train` and `pleura export`: what they say, and where they write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pleura.lab import cross_validation
+from pleura.lab import export as export_module
+from pleura.lab import train as train_module
+from tests.scans import Pleura
+
+STATE = {"step": 7, "steps": 9, "seconds": 130.0, "best_dice": 0.91234, "best_step": 6}
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """Training that ends at once; remembers what it was asked for."""
+    seen: list[tuple[object, ...]] = []
+
+    def fake(config, run, progress):
+        seen.append((config, run))
+        progress.update(3, 9, "loss 0.5")
+        progress.update(7, 9, "validation Dice 0.9123")
+        return STATE
+
+    def fake_folds(config, run, progress, fold):
+        seen.append((config, run, fold))
+        for number in range(2):
+            bar = progress(f"Fold {number + 1} of 2")
+            bar.update(9, 9, "validation Dice 0.8")
+        return {"folds": [{}, {}], "mean_dice": 0.8, "worst_dice": 0.7}
+
+    monkeypatch.setattr(train_module, "train", fake)
+    monkeypatch.setattr(cross_validation, "train_folds", fake_folds)
+    monkeypatch.setattr("torch.set_num_threads", lambda _: None)
+    monkeypatch.delenv("RANK", raising=False)
+    return seen
+
+
+@pytest.fixture
+def toml(here: Path) -> Path:
+    path = here / "mine.toml"
+    path.write_text('name = "x"\nsteps = 9\n')
+    return path
+
+
+def test_a_run_is_reported_in_one_line(pleura: Pleura, calls, toml: Path) -> None:
+    result = pleura("train", str(toml), "--store", "elsewhere")
+    assert result.code == 0
+    assert result.out == ("7 steps in 2 min; best validation Dice 0.9123 at step 6; runs/mine\n")
+    assert result.err == "Training, step 7 of 9: validation Dice 0.9123\n"
+    ((config, run),) = calls
+    assert (config.store, config.steps, run) == ("elsewhere", 9, Path("runs/mine"))
+
+
+def test_folds_are_reported_together(pleura: Pleura, calls, toml: Path) -> None:
+    toml.write_text("folds = 2\n")
+    result = pleura("train", str(toml), "--run", "there", "--fold", "1")
+    assert result.out == "2 folds, mean of their best validation Dice 0.8000, worst 0.7000; there\n"
+    assert "Fold 2 of 2, step 9 of 9: validation Dice 0.8" in result.err
+    assert calls[0][1:] == (Path("there"), 1)
+    pleura("train", str(toml))
+    assert calls[1][1:] == (Path("runs/mine"), None)
+
+
+@pytest.mark.parametrize("text", ["steps = 9\n", "folds = 2\n"])
+def test_one_process_of_a_torchrun_speaks_for_all(
+    pleura: Pleura, calls, toml: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    toml.write_text(text)
+    result = pleura("train", str(toml))
+    assert (result.code, result.out) == (0, "")
+
+
+def test_a_fold_of_no_folds_is_refused(pleura: Pleura, calls, toml: Path) -> None:
+    result = pleura("train", str(toml), "--fold", "0")
+    assert result.code == 2
+    result.assert_one_sentence()
+    assert "has no folds; leave out --fold" in result.err and not calls
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stepz = 3", "unknown stepz"),
+        ("steps = 0", "steps must be at least 1"),
+        ("[preprocessing]\nwindow_hu = [5, 5]", "Preprocessing makes no sense"),
+        ("store = 'nowhere'", "nowhere is no training store"),
+    ],
+)
+def test_bad_configs_are_one_sentence(pleura: Pleura, toml: Path, text: str, message: str) -> None:
+    toml.write_text(text)
+    result = pleura("train", str(toml), "--threads", "1")
+    assert (result.code, result.out) == (2, "")
+    result.assert_one_sentence()
+    assert message in result.err and not (toml.parent / "runs").exists()
+
+
+def test_micro_batches_for_uneven_processes_are_one_sentence(
+    pleura: Pleura, toml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    toml.write_text("accumulate = 3\n")
+    result = pleura("train", str(toml), "--threads", "1")
+    assert result.code == 2
+    result.assert_one_sentence()
+    assert "make it a multiple of 2" in result.err
+
+
+def test_an_export_is_reported_in_one_line(
+    pleura: Pleura, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def fake(run, folder, options):
+        seen.append((run, folder, options))
+        folder.mkdir()
+        (folder / "model.onnx").write_bytes(bytes(2_500_000))
+        return SimpleNamespace(name=options.name or "lungs", version=options.version)
+
+    monkeypatch.setattr(export_module, "export_run", fake)
+    result = pleura("export", "run", "model", "--version", "2.0", "--name", "mine",
+                    "--checkpoint", "last")  # fmt: skip
+    assert (result.code, result.out) == (0, "mine 2.0 in model, 2.5 MB\n")
+    ((run, folder, options),) = seen
+    assert (run, folder) == (Path("run"), Path("model"))
+    assert (options.version, options.name, options.checkpoint) == ("2.0", "mine", "last")
+
+
+@pytest.mark.parametrize("record", [None, "{}"])
+def test_a_run_that_can_not_be_exported_is_one_sentence(
+    pleura: Pleura, here: Path, record: str | None
+) -> None:
+    (here / "run").mkdir()
+    if record is not None:
+        (here / "run" / "best.safetensors").write_bytes(b"x")
+        (here / "run" / "config.json").write_text(json.dumps(record))
+    result = pleura("export", "run", "model")
+    assert (result.code, result.out) == (2, "")
+    result.assert_one_sentence()
+    assert not (here / "model").exists()
