@@ -23,6 +23,10 @@ _COMMANDS = {
     "evaluate": ("pleura.cli.evaluate:evaluate", "Compare masks with reference masks."),
     "prepare": ("pleura.cli.prepare:prepare", "Make a training store from labelled scans."),
     "train": ("pleura.cli.train:train", "Train a network from a config (needs pleura[lab])."),
+    "study": (
+        "pleura.cli.study:study",
+        "Compare encoders and losses: same split, same budget -> table and page.",
+    ),
     "export": ("pleura.cli.export:export", "Turn a run into a model folder (needs pleura[lab])."),
 }
 

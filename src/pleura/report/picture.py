@@ -73,23 +73,29 @@ def _panel(
 ) -> Pixels:  # fmt: skip
     from PIL import Image
 
-    low, high = LUNG_WINDOW_HU
-    grey = np.clip((hu.astype(np.float32) - low) / (high - low) * 255, 0, 255).astype(np.uint8)
-    height = round(grey.shape[0] * spacing_mm[0] / pixel_mm)
-    size = (max(1, round(grey.shape[1] * spacing_mm[1] / pixel_mm)), min(_HEIGHT, max(1, height)))
-    rgb = np.asarray(
-        Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR).convert("RGB"),
-        dtype=np.float32,
-    ).copy()
+    height = round(hu.shape[0] * spacing_mm[0] / pixel_mm)
+    size = (max(1, round(hu.shape[1] * spacing_mm[1] / pixel_mm)), min(_HEIGHT, max(1, height)))
+    rgb = windowed(hu, size).astype(np.float32)
     large = np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
     for label, colour in COLOURS.items():
         inside = large == label
         rgb[inside] = (1 - _TINT) * rgb[inside] + _TINT * np.array(colour)
-        rgb[_outline(inside)] = colour
+        rgb[outline(inside)] = colour
     return rgb.astype(np.uint8)
 
 
-def _outline(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def windowed(hu: npt.NDArray[np.generic], size: tuple[int, int]) -> Pixels:
+    """A slice (y, x) in the lung window as (height, width, 3); `size` is (width, height)."""
+    from PIL import Image
+
+    low, high = LUNG_WINDOW_HU
+    grey = np.clip((hu.astype(np.float32) - low) / (high - low) * 255, 0, 255).astype(np.uint8)
+    resized = Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR)
+    return np.array(resized.convert("RGB"))
+
+
+def outline(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Pixels of a 2-D mask with a face neighbour outside of it."""
     padded = np.pad(inside, 1)
     all_around = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     return inside & ~all_around

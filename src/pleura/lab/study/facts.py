@@ -1,0 +1,106 @@
+"""What a reader must know to judge a study's numbers."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from pleura import record as records
+from pleura.infer.onnxruntime_engine import available_cores
+from pleura.lab import run_folder
+from pleura.lab.split import ROLES
+from pleura.lab.store import Store
+from pleura.lab.study.config import StudyConfig
+
+
+def facts(study: StudyConfig, store: Store) -> tuple[tuple[str, str], ...]:
+    """Label and text, in the order of the page."""
+    return (
+        *data_facts(study, store),
+        ("Budget", budget(study)),
+        ("Shared by all rows", shared(study)),
+        ("Seeds", ", ".join(str(seed) for seed in study.seeds)),
+        ("Training time", training_time(study)),
+        ("Machine", f"{cpu_name()}, {available_cores()} cores, {device_name()}"),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in versions().items())),
+        *study.notes.items(),
+    )
+
+
+def data_facts(study: StudyConfig, store: Store) -> Iterator[tuple[str, str]]:
+    for data in study.data:
+        scans = [scan for scan in store.scans if scan.source == data.name]
+        parts = []
+        for role in ROLES:
+            mine = [scan for scan in scans if scan.role == role]
+            patients = len({scan.patient for scan in mine})
+            slices = sum(scan.shape[0] for scan in mine)
+            parts.append(f"{role} {len(mine)} scans of {patients} patients ({slices} slices)")
+        yield f"Data set {data.name}", "; ".join(parts)
+
+
+def budget(study: StudyConfig) -> str:
+    texts = []
+    for row in study.rows:
+        config = study.config_of(row, 0)
+        batch = config.sampling.batch_size * config.accumulate
+        if config.epochs:
+            texts.append(f"{config.epochs} epochs over all slices, {batch} a step")
+        else:
+            texts.append(f"{config.steps} steps of {batch} slices")
+    same = "each run" if len(set(texts)) == 1 else "not the same for all rows"
+    return f"{'; '.join(dict.fromkeys(texts))} ({same})"
+
+
+def shared(study: StudyConfig) -> str:
+    config = study.config_of(study.rows[0], 0)
+    rules, optimizer = config.preprocessing, config.optimizer
+    low, high = rules.window_hu
+    start = "ImageNet or other given weights" if config.network.encoder_weights else "random start"
+    crop = "cropped to the body" if rules.crop == "body" else "whole field of view"
+    return (
+        f"HU clipped to ({low:g}, {high:g}), scaling {rules.scaling}, {rules.long_side} pixels on "
+        f"the longer side, {crop}; {optimizer.kind} {optimizer.learning_rate:g}, "
+        f"{optimizer.schedule}; augmentation {'on' if config.augment.enabled else 'off'}; {start}; "
+        f"{config.precision}; best checkpoint by validation {config.best_by}; "
+        f"post-processing {config.postprocessing}"
+    )
+
+
+def training_time(study: StudyConfig) -> str:
+    seconds = {}
+    for row in study.rows:
+        times = []
+        for seed in study.seeds:
+            epochs = run_folder.read_metrics(study.run_folder(row, seed))
+            times.append(epochs[-1]["seconds"] if epochs else 0.0)
+        seconds[row.title] = times
+    total = sum(sum(times) for times in seconds.values())
+    each = ", ".join(
+        f"{title} {' and '.join(f'{t / 60:.1f}' for t in times)}"
+        for title, times in seconds.items()
+    )
+    return f"{total / 60:.0f} minutes in all, validation included ({each} minutes)"
+
+
+def versions() -> dict[str, str]:
+    return {**records.versions(), "torch": torch.__version__}
+
+
+def device_name() -> str:
+    if torch.cuda.is_available():
+        return f"trained on {torch.cuda.get_device_name()}"
+    return f"trained on the CPU with {torch.get_num_threads()} threads"
+
+
+def cpu_name() -> str:
+    """The processor's model as Linux names it, else what Python knows."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,49 @@
+"""A study's report on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pleura.errors import OutputError
+from pleura.lab.study.aggregate import aggregate
+from pleura.lab.study.page import to_html
+from pleura.lab.study.plots import figures
+from pleura.lab.study.scores import StudyRecord
+from pleura.lab.study.table import to_markdown, write_csv, write_scans_csv
+from pleura.write.atomic import staging
+
+PAGE = "study.html"
+
+
+def write_report(record: StudyRecord, folder: Path) -> Path:
+    """Write study.html, table.md, table.csv, scans.csv, curves.svg and strips.svg, all or none.
+
+    A figure without content isn't written; one of an earlier report stays. The same record gives
+    the same bytes.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        OutputError: the folder can't be made or written.
+        UsageError: matplotlib or jinja2 isn't installed.
+        ValueError: see `aggregate`.
+    """
+    numbers = aggregate(record)
+    drawn = figures(record, numbers)
+    texts = {f"{name}.svg": svg for name, svg in drawn.items()}
+    texts["table.md"] = to_markdown(record, numbers)
+    texts[PAGE] = to_html(record, numbers, drawn)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"The folder {folder} can't be made ({error.strerror}); choose another place."
+        ) from error
+    page = folder / PAGE
+    with staging(page) as staged:
+        for name, text in texts.items():
+            (staged / name).write_text(text, encoding="utf-8")
+        write_csv(record, staged / "table.csv", numbers)
+        write_scans_csv(record, staged / "scans.csv")
+    return page
