@@ -47,3 +47,8 @@ def test_luna16_sides_are_exchanged_to_pleuras() -> None:
 def test_lobes_become_sides() -> None:
     array = np.array([10, 11, 12, 13, 14, 16, 5])
     assert to_pleura(array, SCHEMES["totalseg-lobes"]).tolist() == [2, 2, 1, 1, 1, 3, 0]
+
+
+def test_covid_19_ct_seg_has_its_sides_the_other_way_round() -> None:
+    scheme = SCHEMES["covid-19-ct-seg"]
+    assert (scheme.left, scheme.right, scheme.lungs) == ((1,), (2,), (3,))

@@ -60,7 +60,7 @@ def test_preprocessing_that_makes_no_sense(wrong: dict[str, object]) -> None:
 def test_every_option_survives_its_file(tmp_path: Path, channels: tuple[str, ...]) -> None:
     spec = ModelSpec(
         "x", "1.0", {"main": "m"}, {"main": "0"}, {"name": "resunet"}, channels,
-        Preprocessing((-1350, 150), (-600, 100), "none", 512, 64, "none"), 0.4, "none",
+        Preprocessing((-1350, 150), "none", 512, 64, "none", (-600, 100)), 0.4, "none",
         {"loss": "bce"},
     )  # fmt: skip
     (tmp_path / "model.json").write_text(spec.to_json())

@@ -62,6 +62,8 @@ SCHEMES: Mapping[str, Scheme] = MappingProxyType(
             Scheme("luna16", left=(3,), right=(4,), airways=(5,)),
             # TotalSegmentator's `lung_*` classes of its "total" task, and its trachea.
             Scheme("totalseg-lobes", left=(10, 11), right=(12, 13, 14), airways=(16,)),
+            # COVID-19-CT-Seg: 3 is infected lung, whose side isn't said.
+            Scheme("covid-19-ct-seg", left=(1,), right=(2,), lungs=(3,)),
             Scheme("merged", lungs=(1, 255)),
         )
     }

@@ -28,22 +28,22 @@ class Preprocessing:
 
     Args:
         window_hu: intensities are clipped to this range.
-        stretch_hu: a contrast stretch after the clipping: this range becomes the whole range of
-            the input, what lies outside is cut. None: no stretch.
         scaling: "unit" maps the window (or the stretch) to [0, 1]; "none" keeps HU, as the seed
             study had it, or maps a stretch to [0, 255], as pictures have it.
         long_side: pixels along the longer side of the body box (or of the field of view) on the
             network's grid.
         multiple: the grid's sides are rounded up to this (the network halves them five times).
         crop: "body" crops to one 3-D body box, "none" takes the whole field of view.
+        stretch_hu: a contrast stretch after the clipping: this range becomes the whole range of
+            the input, what lies outside is cut. None: no stretch.
     """
 
     window_hu: tuple[float, float] = (-1024.0, 600.0)
-    stretch_hu: tuple[float, float] | None = None
     scaling: Literal["unit", "none"] = "unit"
     long_side: int = 256
     multiple: int = 32
     crop: Literal["body", "none"] = "body"
+    stretch_hu: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         low, high = self.window_hu

@@ -83,3 +83,13 @@ def test_help_loads_no_heavy_library() -> None:
     found = loaded("from pleura.cli import main; assert main(['--help']) == 0")
     assert "pleura.cli.run" in found
     assert not HEAVY & found
+
+
+@pytest.mark.parametrize("command", ["prepare", "evaluate"])
+def test_help_names_every_label_scheme_and_layout(pleura: Pleura, command: str) -> None:
+    from pleura.lab.sources import LAYOUTS
+    from pleura.labels import SCHEMES
+
+    out = " ".join(pleura(command, "--help").out.replace("│", " ").split())
+    names = [*SCHEMES, *(LAYOUTS if command == "prepare" else ())]
+    assert [name for name in names if name not in out] == []

@@ -62,6 +62,23 @@ def test_words_of_errors(pleura: Pleura, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "(ZeroDivisionError)" in said(RAISED["silent bug"][0])
 
 
+@pytest.mark.parametrize("command", ["train", "study"])
+def test_what_can_be_resumed_says_so_on_ctrl_c(
+    pleura: Pleura, here: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def raises(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pleura.lab.config.tomllib.loads", raises)
+    monkeypatch.setattr("pleura.lab.study.config.tomllib.loads", raises)
+    (here / "x.toml").touch()
+    run = pleura(command, "x.toml")
+    assert run.code == 130
+    assert run.err == "Error: Stopped by Ctrl-C; run the same command again to go on.\n"
+    monkeypatch.setattr("pleura.segmenter.info", raises)
+    assert "no output was written" in pleura("info", "scan.nii").err
+
+
 def test_a_reader_that_goes_away_is_no_error(scan: Path) -> None:
     program = "from pleura.cli import entry; entry()"
     child = subprocess.Popen(

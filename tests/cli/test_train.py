@@ -13,7 +13,10 @@ from pleura.lab import export as export_module
 from pleura.lab import train as train_module
 from tests.scans import Pleura
 
-STATE = {"step": 7, "steps": 9, "seconds": 130.0, "best_dice": 0.91234, "best_step": 6}
+STATE = {
+    "step": 7, "steps": 9, "seconds": 130.0, "best_dice": 0.91234, "best_loss": 0.25, "best_step": 6
+}  # fmt: skip
+FOLDS = {"folds": [{}, {}], "unfinished": [], "mean_dice": 0.8, "worst_dice": 0.7}
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         for number in range(2):
             bar = progress(f"Fold {number + 1} of 2")
             bar.update(9, 9, "validation Dice 0.8")
-        return {"folds": [{}, {}], "mean_dice": 0.8, "worst_dice": 0.7}
+        return FOLDS
 
     monkeypatch.setattr(train_module, "train", fake)
     monkeypatch.setattr(cross_validation, "train_folds", fake_folds)
@@ -67,6 +70,76 @@ def test_folds_are_reported_together(pleura: Pleura, calls, toml: Path) -> None:
     assert calls[1][1:] == (Path("runs/mine"), None)
 
 
+def test_a_run_and_folds_by_loss_are_reported_as_such(
+    pleura: Pleura, calls, toml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toml.write_text("best_by = 'loss'\n")
+    best = "best validation loss 0.2500 (Dice 0.9123) at step 6; runs/mine\n"
+    assert pleura("train", str(toml)).out == f"7 steps in 2 min; {best}"
+    toml.write_text("best_by = 'loss'\nfolds = 3\n")
+    monkeypatch.setitem(FOLDS, "unfinished", ["fold2"])
+    assert pleura("train", str(toml)).out == (
+        "2 folds (fold2 unfinished), mean of the validation Dice at their lowest loss 0.8000, "
+        "worst 0.7000; runs/mine\n"
+    )
+
+
+def test_no_finished_fold_is_no_error(
+    pleura: Pleura, calls, toml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toml.write_text("folds = 2\n")
+    nothing = {"folds": [], "unfinished": ["fold0", "fold1"], "mean_dice": None, "worst_dice": None}
+    monkeypatch.setattr(cross_validation, "train_folds", lambda *_: nothing)
+    assert pleura("train", str(toml)).out == "No fold is finished yet; runs/mine\n"
+    record = pleura("train", str(toml), "--json").json
+    assert record == {"schema_version": 1, "run": "runs/mine", **nothing}
+
+
+@pytest.mark.parametrize("loss", [0.25, float("nan"), None])
+def test_a_run_as_json(
+    pleura: Pleura, calls, toml: Path, monkeypatch: pytest.MonkeyPatch, loss: float | None
+) -> None:
+    monkeypatch.setitem(STATE, "best_loss", loss)
+    record = pleura("train", str(toml), "--json").json
+    assert record == {
+        "schema_version": 1, "run": "runs/mine", **STATE,
+        "best_loss": 0.25 if loss == 0.25 else None,
+    }  # fmt: skip
+    assert next(iter(record)) == "schema_version"
+
+
+def test_folds_as_json(pleura: Pleura, calls, toml: Path) -> None:
+    toml.write_text("folds = 2\n")
+    record = pleura("train", str(toml), "--json").json
+    assert record == {"schema_version": 1, "run": "runs/mine", **FOLDS}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "processes", "threads"),
+    [([], "1", 8), ([], "3", 2), (["--threads", "5"], "3", 5)],
+)
+def test_the_processes_of_a_torchrun_share_the_cores(
+    pleura: Pleura, calls, toml: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str],
+    processes: str, threads: int,
+) -> None:  # fmt: skip
+    seen: list[int] = []
+    monkeypatch.setattr("torch.set_num_threads", seen.append)
+    monkeypatch.setattr("pleura.infer.onnxruntime_engine.available_cores", lambda: 8)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+    assert pleura("train", str(toml), *arguments).code == 0
+    assert seen == [threads]
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_one_process_of_a_torchrun_says_what_is_wrong_in_the_call(
+    pleura: Pleura, toml: Path, monkeypatch: pytest.MonkeyPatch, rank: str
+) -> None:
+    monkeypatch.setenv("RANK", rank)
+    toml.write_text("steps = 0\n")
+    result = pleura("train", str(toml))
+    assert result.code == 2 and bool(result.err) == (rank == "0")
+
+
 @pytest.mark.parametrize("text", ["steps = 9\n", "folds = 2\n"])
 def test_one_process_of_a_torchrun_speaks_for_all(
     pleura: Pleura, calls, toml: Path, monkeypatch: pytest.MonkeyPatch, text: str
@@ -90,6 +163,8 @@ def test_a_fold_of_no_folds_is_refused(pleura: Pleura, calls, toml: Path) -> Non
         ("stepz = 3", "unknown stepz"),
         ("steps = 0", "steps must be at least 1"),
         ("[preprocessing]\nwindow_hu = [5, 5]", "Preprocessing makes no sense"),
+        ("seed = -1", "seed can't be negative"),
+        ("[preprocessing]\nwindow_hu = [0]", "window_hu must be two numbers"),
         ("store = 'nowhere'", "nowhere is no training store"),
     ],
 )
@@ -112,7 +187,7 @@ def test_micro_batches_for_uneven_processes_are_one_sentence(
     assert "make it a multiple of 2" in result.err
 
 
-def test_an_export_is_reported_in_one_line(
+def test_an_export_is_reported_in_one_line_or_as_json(
     pleura: Pleura, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
@@ -121,13 +196,20 @@ def test_an_export_is_reported_in_one_line(
         seen.append((run, folder, options))
         folder.mkdir()
         (folder / "model.onnx").write_bytes(bytes(2_500_000))
-        return SimpleNamespace(name=options.name or "lungs", version=options.version)
+        return SimpleNamespace(
+            name=options.name or "lungs", version=options.version,
+            files={"main": "model.onnx"}, sha256={"main": "0123"},
+        )  # fmt: skip
 
     monkeypatch.setattr(export_module, "export_run", fake)
     result = pleura("export", "run", "model", "--version", "2.0", "--name", "mine",
                     "--checkpoint", "last")  # fmt: skip
     assert (result.code, result.out) == (0, "mine 2.0 in model, 2.5 MB\n")
-    ((run, folder, options),) = seen
+    assert pleura("export", "run", "other", "--json").json == {
+        "schema_version": 1, "model": "other", "name": "lungs", "version": "0.1.0",
+        "sha256": "0123", "bytes": 2_500_000, "path": "other/model.onnx",
+    }  # fmt: skip
+    (run, folder, options), _ = seen
     assert (run, folder) == (Path("run"), Path("model"))
     assert (options.version, options.name, options.checkpoint) == ("2.0", "mine", "last")
 

@@ -12,13 +12,14 @@ from tests.lab.small_store import training_store
 from tests.lab.tiny import narrow, tiny_config
 
 
-@pytest.fixture(scope="package", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny tensors gain nothing from threads, and lose much when cores are busy."""
-    before = torch.get_num_threads()
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Tiny tensors gain nothing from threads, and lose much when cores are busy.
+
+    Once for all: torch 2.13 on a CPU can crash in a backward pass when the number of threads has
+    changed since an earlier training of the process.
+    """
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -124,6 +124,39 @@ def test_what_does_not_fit_is_refused_in_one_sentence(saved, tmp_path):
         refused(tmp_path / "bad.safetensors", make(0)[0])
 
 
+def test_it_is_on_disk_before_it_takes_the_older_one_s_place(saved, monkeypatch):
+    network, optimizer, path = saved
+    done, sync, move = [], checkpoint.os.fsync, checkpoint.os.replace
+    monkeypatch.setattr(checkpoint.os, "fsync", lambda fd: (done.append("sync"), sync(fd)))
+    monkeypatch.setattr(checkpoint.os, "replace", lambda *a: (done.append(a[1]), move(*a)))
+    checkpoint.save(path, network, optimizer, STATE)
+    assert done == ["sync", path, "sync", path.with_suffix(".json")]
+
+
+def test_a_state_that_can_not_be_written_is_an_output_error(saved, monkeypatch):
+    network, optimizer, path = saved
+    before = path.with_suffix(".json").read_bytes()
+    move = checkpoint.os.replace
+
+    def full(source, target):
+        if target.suffix == ".json":
+            raise OSError(28, "No space left on device")
+        move(source, target)
+
+    monkeypatch.setattr(checkpoint.os, "replace", full)
+    with pytest.raises(OutputError, match=r"No space left on device\); free space and start again"):
+        checkpoint.save(path, network, optimizer, {**STATE, "step": 9})
+    assert path.with_suffix(".json").read_bytes() == before
+    assert sorted(p.name for p in path.parent.iterdir()) == ["last.json", "last.safetensors"]
+
+
+def test_a_damaged_state_is_refused(tmp_path):
+    (tmp_path / "bad.safetensors").write_bytes(b"garbage" * 50)
+    for name in ("bad", "missing"):
+        with pytest.raises(UsageError, match=rf"{name}\.safetensors is no readable checkpoint"):
+            checkpoint.read_state(tmp_path / f"{name}.safetensors")
+
+
 def test_a_full_disk_keeps_the_older_checkpoint(saved, monkeypatch):
     network, optimizer, path = saved
     before = path.read_bytes()

@@ -57,8 +57,8 @@ def test_tables_keep_defaults_that_they_do_not_name(toml):
 def test_a_config_survives_json():
     config = replace(
         TrainConfig(), network=NetworkOptions("resnet34", ("lungs",), "weights.pth"),
-        sampling=SamplingOptions(3, (64, 32), {"a": 0.5}, -1),
-        preprocessing=Preprocessing((-1000, 400), (-600, 200), "none", 64, crop="none"),
+        sampling=SamplingOptions(3, (64, 96), {"a": 0.5}, -1),
+        preprocessing=Preprocessing((-1000, 400), "none", 64, crop="none", stretch_hu=(-600, 200)),
         augment=AugmentOptions(enabled=False), postprocessing="none", ema=0.5, folds=3, fold=2,
     )  # fmt: skip
     assert from_table(TrainConfig, json.loads(json.dumps(config.to_dict()))) == config
@@ -82,7 +82,26 @@ def test_a_config_survives_json():
         ("[sampling]\ncanvas = 64", r"sampling\.canvas can't be 64"),
         ("[sampling]\ncanvas = [64]", r"sampling\.canvas must be two multiples of 32"),
         ("[sampling]\ncanvas = [64, 80]", r"sampling\.canvas must be two multiples of 32"),
-        ("[sampling]\ncanvas = [0, 32]", r"sampling\.canvas must be two multiples of 32"),
+        ("[sampling]\ncanvas = [0, 256]", r"sampling\.canvas must be two multiples of 32"),
+        ("[sampling]\ncanvas = [32, 256]", r"sampling\.canvas must be .* of 32 from 64 on, since"),
+        (
+            "[sampling]\ncanvas = [160, 192]",
+            r"longer side of sampling\.canvas \(192\) must be preprocessing\.long_side \(256\)",
+        ),
+        ("[preprocessing]\nlong_side = 192", r"\(256\) must be preprocessing\.long_side \(192\)"),
+        ("[sampling]\nweights = {a = inf}", r"sampling\.weights must be a table of numbers"),
+        ("seed = -1", r"seed can't be negative"),
+        ("seed = 9223372036854775808", r"seed must be less than 2 to the power of 63"),
+        ("[optimizer]\nlearning_rate = 0", r"learning_rate must be a number above 0"),
+        ("[optimizer]\nlearning_rate = nan", r"learning_rate must be a number above 0"),
+        ("[optimizer]\nlearning_rate = inf", r"learning_rate must be a number above 0"),
+        ("[optimizer]\nweight_decay = -0.1", r"weight_decay must be a number from 0 on"),
+        ("[optimizer]\nweight_decay = inf", r"weight_decay must be a number from 0 on"),
+        ("[optimizer]\nwarmup_steps = -1", r"warmup_steps can't be negative"),
+        (
+            "[network]\nencoder = 'vgg'",
+            r"network\.encoder must be one of resnet18, resnet34, not 'vgg'",
+        ),
         ("[sampling]\nbatch_size = 0", r"sampling\.batch_size must be at least 1"),
         ("[sampling]\nempty_share = 1.5", r"sampling\.empty_share must lie between 0 and 1"),
         ("[sampling]\nempty_share = -0.5", r"sampling\.empty_share must lie .* or be -1 for"),
@@ -120,9 +139,18 @@ def test_a_config_survives_json():
         ("[preprocessing]\nlong_side = 0", r"Preprocessing makes no sense .*long side 0"),
         ("[preprocessing]\nwindow_hu = [600, -1024]", r"Preprocessing makes no sense"),
         ("[preprocessing]\nstretch_hu = [200, -600]", r"Preprocessing makes no sense"),
-        ("[preprocessing]\nwindow_hu = [0, 1, 2]", r"too many values"),
-        ("[preprocessing]\nstretch_hu = [0, 1, 2]", r"too many values"),
-        ("[preprocessing]\nstretch_hu = 3", r"cannot unpack"),
+        (
+            "[preprocessing]\nwindow_hu = [0, 1, 2]",
+            r"window_hu must be two numbers as \[-1",
+        ),
+        ("[preprocessing]\nwindow_hu = [-inf, 0]", r"window_hu must be two numbers"),
+        ("[preprocessing]\nwindow_hu = 3", r"window_hu can't be 3"),
+        (
+            "[preprocessing]\nstretch_hu = [0, 1, 2]",
+            r"stretch_hu must be two .*\[0, 1, 2",
+        ),
+        ("[preprocessing]\nstretch_hu = ['a', 'b']", r"stretch_hu must be two numbers"),
+        ("[preprocessing]\nstretch_hu = 3", r"stretch_hu must be two numbers"),
         ("[augment]\nrotation_deg = 90", r"augment\.rotation_deg must be less than 90"),
         ("[augment]\nrotation_deg = -90", r"augment\.rotation_deg must be less than 90"),
         ("steps = = 3", r"no readable TOML"),
@@ -132,6 +160,11 @@ def test_what_makes_no_sense_is_refused_with_the_file_s_name(toml, text, message
     with pytest.raises(UsageError, match=message) as caught:
         TrainConfig.from_toml(toml(text))
     assert "config.toml" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_without_augmentation_the_canvas_may_be_larger(toml):
+    text = "augment = {enabled = false}\nsampling = {canvas = [256, 320]}\n"
+    assert TrainConfig.from_toml(toml(text)).sampling.canvas == (256, 320)
 
 
 @pytest.mark.parametrize("channels", CHANNEL_SETS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 from pleura.errors import UsageError
 from pleura.lab import cross_validation
 from pleura.lab.cross_validation import fold_runs, summed_up, train_folds
-from tests.lab.tiny import assert_same_run, metrics_of
+from pleura.lab.train import train
+from tests.lab.tiny import StopAfter, StoppedError, assert_same_run, metrics_of
 
 pytestmark = pytest.mark.usefixtures("narrow_network")
 
@@ -46,6 +48,7 @@ def test_the_summary_is_that_of_the_metrics(both):
         "fold0",
         "fold1",
     ]
+    assert summary["unfinished"] == []
     assert json.loads((run / "cross_validation.json").read_text()) == summary
     scores = []
     for number, fold in enumerate(summary["folds"]):
@@ -71,6 +74,7 @@ def test_a_fold_alone_is_the_same_fold_and_the_summary_grows(both, tmp_path):
     summary = train_folds(config, tmp_path, bars, fold=1)
     assert bars.titles == ["Fold 2 of 2"]
     assert [fold["fold"] for fold in summary["folds"]] == ["fold1"]
+    assert summary["unfinished"] == ["fold0"]
     assert_same_run(tmp_path / "fold1", run / "fold1")
 
 
@@ -86,14 +90,31 @@ def test_folds_are_found_by_number(tmp_path):
     assert [path.name for path in fold_runs(tmp_path)] == ["fold2", "fold10"]
 
 
-def test_the_best_epoch_is_the_last_that_was_best(tmp_path, monkeypatch):
-    (tmp_path / "fold0").mkdir()
+def test_the_best_epoch_is_the_last_that_was_best(both, tmp_path, monkeypatch):
     epochs = [
         {"step": step, "best": best, "dice": {"mean": dice}}
         for step, best, dice in ((1, True, 0.5), (2, True, 0.6), (3, False, 0.55))
     ]
     monkeypatch.setattr(cross_validation.run_folder, "read_metrics", lambda _: epochs)
-    assert summed_up(tmp_path)["mean_dice"] == 0.6
+    monkeypatch.setattr(cross_validation.run_folder, "is_finished", lambda *_: True)
+    assert summed_up(both[0], tmp_path)["mean_dice"] == 0.6
+
+
+def test_folds_that_are_still_trained_are_named_and_left_out(both, tmp_path):
+    """By jobs of an array: one fold has begun a line, one has stopped after its first epoch."""
+    config, run, _, summary = both
+    (tmp_path / "fold0").mkdir()
+    (tmp_path / "fold0" / "metrics.jsonl").write_text('{"step": 1, "be')
+    with pytest.raises(StoppedError):
+        train(replace(config, fold=1), tmp_path / "fold1", StopAfter(2))
+    assert metrics_of(tmp_path / "fold1")[0]["best"]
+    assert summed_up(config, tmp_path) == {
+        "folds": [], "unfinished": ["fold0", "fold1"], "mean_dice": None, "worst_dice": None
+    }  # fmt: skip
+    shutil.copytree(run / "fold0", tmp_path / "fold0", dirs_exist_ok=True)
+    found = summed_up(config, tmp_path)
+    assert found["folds"] == summary["folds"][:1] and found["unfinished"] == ["fold1"]
+    assert found["mean_dice"] == summary["folds"][0]["dice"]["mean"]
 
 
 def test_what_makes_no_sense_is_refused(both, tmp_path):

@@ -14,17 +14,18 @@ from pleura.lab.config import TrainConfig
 from pleura.lab.dataset import (
     SamplingOptions,
     TrainingSlices,
+    WholeScan,
+    grid_of,
     known_channels,
     scaled,
-    whole_scan,
 )
 from pleura.lab.store import Store, StoreGrid, StoreWriter
 from pleura.labels import CHANNELS
 from pleura.model_spec import Preprocessing
-from pleura.preprocess import prepare
+from pleura.preprocess import normalise, prepare
 from pleura.volume import Volume
 from tests.lab.small_store import add, one_scan_store, small_chest, training_store
-from tests.lab.tiny import SAMPLING, STILL, slices_of
+from tests.lab.tiny import SAMPLING, STILL, slices_of, whole
 from tests.phantom import chest
 
 FINE = StoreGrid(long_side=2000)
@@ -145,7 +146,7 @@ def test_scans_of_a_source_weigh_alike_and_without_weights_by_slices(tmp_path):
         add(writer, chest((3, 64, 64), (45.0, 6.0, 6.0)), "short", "train")  # all with lung
         add(writer, small_chest(), "long", "train")
     store = Store(tmp_path)
-    for weights, expected in (({"volumes": 1.0}, 1 / 2), (None, 1 / 3)):
+    for weights, expected in (({"volumes": 1.0}, 1 / 2), (None, 1 / 3), ({}, 1 / 3)):
         slices = slices_of(store, replace(SAMPLING, weights=weights))
         assert slices._probability[:3].sum() == pytest.approx(expected)
 
@@ -170,34 +171,47 @@ def test_no_scans_and_sources_that_are_not_there_are_refused(store):
 
 
 @pytest.mark.parametrize("scaling", ["unit", "none"])
-def test_whole_scan_is_what_inference_makes_of_the_volume(tmp_path, scaling):
+def test_a_whole_scan_is_what_inference_makes_of_the_volume(tmp_path, scaling):
     phantom = chest((4, 160, 160), (60.0, 2.5, 2.5), noise=3.0)
     rules = Preprocessing(window_hu=(-1000, 400), scaling=scaling, long_side=96)
     store = one_scan_store(tmp_path, phantom, FINE)
-    whole = whole_scan(store, store.scans[0], rules)
+    images, found_targets = whole(store, rules)
     prepared = prepare(Volume(phantom.hu, phantom.geometry), rules)
     expected = np.concatenate(list(prepared.batches(3)))
-    assert whole.images.shape == expected.shape
+    assert images.shape == expected.shape
     span = 1 if scaling == "unit" else 1400
-    difference = np.abs(whole.images.numpy() - expected) / span
+    difference = np.abs(images.numpy() - expected) / span
     # Resampled twice instead of once, so edges are a little softer, but nothing moves.
     assert difference.mean() < 0.005 and np.quantile(difference, 0.999) < 0.15
-    for found, wanted in zip(whole.images.numpy()[:, 0], expected[:, 0], strict=True):
+    for found, wanted in zip(images.numpy()[:, 0], expected[:, 0], strict=True):
         assert found.mean() / span == pytest.approx(wanted.mean() / span, abs=1e-3)
         dark_found, dark_wanted = found.max() - found, wanted.max() - wanted
         assert np.abs(centroid(dark_found) - centroid(dark_wanted)).max() < 0.03  # pixels
     targets = np.stack([prepared.grid.forward(phantom.labels == n) for n in (1, 2, 3)], axis=1)
-    assert np.abs(whole.targets.numpy() - targets).mean() < 0.002
+    assert np.abs(found_targets.numpy() - targets).mean() < 0.002
+
+
+def test_a_whole_scan_comes_in_batches_of_the_same_numbers(tmp_path):
+    """As all slices at once were made, bit for bit."""
+    phantom = chest((35, 96, 80), (9.0, 4.0, 4.0), noise=20.0)
+    store = one_scan_store(tmp_path, phantom, FINE)
+    scan, rules = store.scans[0], Preprocessing(long_side=64)
+    grid = grid_of(scan, rules)
+    batches = list(WholeScan(store, scan, rules).batches(16))
+    assert [len(images) for images, _ in batches] == [16, 16, 3]
+    images, targets = (torch.cat(parts).numpy() for parts in zip(*batches, strict=True))
+    np.testing.assert_array_equal(images[:, 0], normalise(grid, store.images(scan), rules))
+    np.testing.assert_array_equal(targets, grid.forward(store.targets(scan)) / np.float32(255))
 
 
 def test_targets_are_areas_and_come_back_better_than_nearest_neighbours(fine):
     phantom, store = fine
     rules = Preprocessing(long_side=128)
-    whole = whole_scan(store, store.scans[0], rules)
+    _, targets = whole(store, rules)
     grid = prepare(Volume(phantom.hu, phantom.geometry), rules).grid
     for channel, label in ((0, 1), (1, 2)):
         mask = phantom.labels == label
-        soft = whole.targets[:, channel].numpy()
+        soft = targets[:, channel].numpy()
         assert soft.sum() * grid.pixel_mm**2 == pytest.approx(mask.sum(), rel=0.01)
         assert dice(grid.restore(soft) >= 0.5, mask) > 0.995
         hard = grid.restore((soft >= 0.5).astype(np.float32))
@@ -207,15 +221,15 @@ def test_targets_are_areas_and_come_back_better_than_nearest_neighbours(fine):
 def test_an_unaugmented_draw_agrees_with_the_whole_scan(fine):
     _, store = fine
     rules = Preprocessing(long_side=96)
-    whole = whole_scan(store, store.scans[0], rules)
-    canvas = tuple(whole.images.shape[2:])
+    whole_images, whole_targets = whole(store, rules)
+    canvas = tuple(whole_images.shape[2:])
     sampling = SamplingOptions(batch_size=2, canvas=canvas, empty_share=0)
     images, targets, _ = slices_of(store, sampling, rules=rules).draw(0)
     for channel in (0, 1):
-        drawn, expected = targets[1, channel].numpy(), whole.targets[1, channel].numpy()
+        drawn, expected = targets[1, channel].numpy(), whole_targets[1, channel].numpy()
         assert drawn.sum() == pytest.approx(expected.sum(), rel=0.01)
         assert np.abs(centroid(drawn) - centroid(expected)).max() < 0.1  # pixels
-    assert (images[1] - whole.images[1]).abs().mean() < 0.01
+    assert (images[1] - whole_images[1]).abs().mean() < 0.01
     assert torch.equal(images[0], images[1])
 
 
@@ -227,8 +241,8 @@ def test_a_body_taller_than_the_canvas_allows_decides_by_its_height(tmp_path, fi
     store = one_scan_store(tmp_path, turned)
     sampling = SamplingOptions(batch_size=1, canvas=(64, 96), empty_share=0)
     _, targets, _ = slices_of(store, sampling).draw(0)
-    whole = whole_scan(store, store.scans[0], Preprocessing(long_side=64))
-    lungs, expected = targets[0, :2].sum().item(), whole.targets[1, :2].sum().item()
+    _, whole_targets = whole(store)
+    lungs, expected = targets[0, :2].sum().item(), whole_targets[1, :2].sum().item()
     assert lungs == pytest.approx(expected, rel=0.02)
 
 

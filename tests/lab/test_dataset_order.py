@@ -10,13 +10,13 @@ import torch
 
 from pleura.errors import UsageError
 from pleura.lab.augment import AugmentOptions
-from pleura.lab.dataset import SamplingOptions, centred, whole_scan
+from pleura.lab.dataset import SamplingOptions, centred
 from pleura.lab.store import StoreGrid
 from pleura.model_spec import Preprocessing
 from pleura.preprocess import prepare
 from pleura.volume import Volume
 from tests.lab.small_store import one_scan_store, training_store
-from tests.lab.tiny import RULES, SAMPLING, STILL, slices_of
+from tests.lab.tiny import SAMPLING, STILL, slices_of, whole
 from tests.phantom import chest
 
 
@@ -47,11 +47,12 @@ def test_in_order_the_batches_are_those_slices(store):
     plain = AugmentOptions(enabled=False)
     slices = slices_of(store, sampling, plain, in_order=True)
     seen = torch.cat([slices.draw(step)[0] for step in range(slices.steps_per_pass)])
-    whole = torch.cat([whole_scan(store, scan, RULES).images for scan in slices.scans])
+    scans = (n for n, scan in enumerate(store.scans) if scan.role == "train")
+    images = torch.cat([whole(store, number=number)[0] for number in scans])
     ours = {image.numpy().tobytes() for image in seen}
-    margin = (64 - whole.shape[2]) // 2
+    margin = (64 - images.shape[2]) // 2
     assert len(seen) == len(ours) == 18
-    wanted = {centred(image, (64, 64), 0.0).numpy().tobytes() for image in whole}
+    wanted = {centred(image, (64, 64), 0.0).numpy().tobytes() for image in images}
     assert margin >= 0 and ours == wanted
 
 
@@ -61,8 +62,8 @@ def test_slices_as_they_come_without_a_share_of_empty_ones(tmp_path):
     assert slices._probability == pytest.approx(np.full(10, 0.1))
 
 
-@pytest.mark.parametrize(("have", "want"), [((4, 6), (8, 8)), ((8, 6), (4, 4)), ((4, 8), (6, 4))])
-def test_centred_pads_and_cuts_evenly(have, want):
+@pytest.mark.parametrize(("have", "want"), [((4, 6), (8, 8)), ((8, 6), (8, 6)), ((3, 8), (6, 8))])
+def test_centred_pads_evenly(have, want):
     plane = torch.arange(1.0, 1 + have[0] * have[1]).reshape(1, *have)
     out = centred(plane, want, -1.0)
     assert out.shape == (1, *want)
@@ -161,3 +162,19 @@ def test_augmented_crops_of_a_whole_frame_show_the_whole_frame(native):
         still = slices_of(store, sampling, plain, rules=rules, in_order=True).draw(0)
         assert (drawn[0] - still[0]).abs().mean() < 0.02
         assert drawn[1].sum() == pytest.approx(float(still[1].sum()), rel=0.01)
+
+
+def test_slices_larger_than_the_canvas_are_refused_without_augmentation(native):
+    plain, rules = AugmentOptions(enabled=False), Preprocessing(long_side=96, crop="none")
+    sampling = SamplingOptions(batch_size=4, canvas=(64, 96))
+    expected = r"'a' take 96 x 96 pixels .* sampling\.canvas has \(64 x 96\); make it larger\.$"
+    with pytest.raises(UsageError, match=expected):
+        slices_of(native[1], sampling, plain, rules=rules)
+    slices_of(native[1], sampling, STILL, rules=rules)  # it fits the box into the canvas
+
+
+def test_slices_in_order_need_no_look_at_all_targets(store, monkeypatch):
+    monkeypatch.setattr(type(store), "targets", None)
+    assert slices_of(store, in_order=True).steps_per_pass == 3
+    with pytest.raises(TypeError):
+        slices_of(store)

@@ -273,3 +273,22 @@ def test_one_file_may_complete_another(tmp_path, phantom, images):
     found = masks.read(volume_of(phantom))
     np.testing.assert_array_equal(found.array, phantom.labels * (phantom.labels < 3))
     assert found.notes == ("x",)
+
+
+def test_a_contour_that_is_there_twice_counts_once(tmp_path, phantom, images):
+    rois = contours(phantom)
+    rois["Lung_R"] = [*rois["Lung_R"], np.roll(rois["Lung_R"][0][::-1], 2, axis=0)]
+    write_rtstruct(tmp_path / "rt.dcm", images, rois)
+    found = read(tmp_path / "rt.dcm", volume_of(phantom))
+    np.testing.assert_array_equal(found.array, phantom.labels)
+    assert found.notes == ("contours of right are there twice and count once on 1 slice",)
+
+
+def test_a_contour_between_the_pixels_is_said(tmp_path, phantom, images):
+    rois = contours(phantom)
+    kept, corner = rois["Lung_R"], rois["Lung_R"][-1][:1]
+    inside = corner + np.array([[0.1, 0.1, 0.0], [0.3, 0.1, 0.0], [0.2, 0.3, 0.0]])
+    rois["Lung_R"] = [p for p in kept if p[0, 2] != corner[0, 2]] + [inside]
+    write_rtstruct(tmp_path / "rt.dcm", images, rois)
+    found = read(tmp_path / "rt.dcm", volume_of(phantom))
+    assert found.notes == ("contours of right hold no pixel on 1 slice",)

@@ -189,6 +189,19 @@ def test_merged_predictions_are_resampled_against_sides(tmp_path):
     assert list(row["structures"]) == ["lungs"] and row["structures"]["lungs"]["dice"] > 0.85
 
 
+def test_infected_lung_without_side_leaves_the_sides_out():
+    """COVID-19-CT-Seg's 3 is in some lung, so right and left alone would be too small."""
+    drawn = labels(2, 1)
+    options = EvaluateOptions(ref_labels="covid-19-ct-seg")
+    whole = evaluate(Mask(labels(), GEOMETRY), Mask(drawn, GEOMETRY), options)["structures"]
+    assert {name: found["dice"] for name, found in whole.items()} == {
+        "lungs": 1.0, "right": 1.0, "left": 1.0,
+    }  # fmt: skip
+    drawn[3][drawn[3] > 0] = 3
+    part = evaluate(Mask(labels(), GEOMETRY), Mask(drawn, GEOMETRY), options)["structures"]
+    assert list(part) == ["lungs"] and part["lungs"]["dice"] == 1.0
+
+
 def test_pictures_have_no_place_to_resample_from(tmp_path):
     Image.fromarray(np.full((8, 8), 255, np.uint8)).save(tmp_path / "a.png")
     Image.fromarray(np.full((9, 8), 255, np.uint8)).save(tmp_path / "b.png")
@@ -268,7 +281,11 @@ def test_folders_are_matched_by_name_and_nothing_is_dropped(folders):
     assert "prediction" in rows["unpredicted"]["error"]["message"]
     assert "reference" in rows["unknown"]["error"]["message"]
     assert rows["moved"]["error"]["code"] == "bad_input"
-    assert len(summary(list(rows.values()))["failed"]) == 3
+    found = summary(list(rows.values()))
+    assert len(found["failed"]) == 3
+    assert (found["scans"], found["references"]) == (6, 8)  # unpredicted and moved are missing
+    text = to_markdown(list(rows.values()))
+    assert all(f"### {s} (6 of 8 references evaluated)" in text for s in ("Lungs", "Right", "Left"))
     json.dumps(list(rows.values()), allow_nan=False)
 
 
@@ -350,7 +367,7 @@ def test_markdown_names_every_scan_and_failure(folders):
     pred, ref = folders
     save(pred / "alone.nii.gz", labels())
     text = to_markdown(evaluate_folders(pred, ref))
-    assert "### Lungs (6 scans)" in text and "### Not evaluated" in text
+    assert "### Lungs (6 of 6 references evaluated)" in text and "### Not evaluated" in text
     assert "| s3 | 1.0000 | 0.00 |" in text
     assert "alone" in text
     table = [line for line in text.splitlines() if line.startswith("| Dice")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from pleura.infer.onnxruntime_engine import OnnxRuntimeEngine
 from pleura.lab import checkpoint
 from pleura.lab import export as export_module
 from pleura.lab.config import NetworkOptions, TrainConfig
+from pleura.lab.dataset import SamplingOptions
 from pleura.lab.export import ExportOptions, export_run, load_run, rounded_to_half
 from pleura.lab.network import ResUNet
 from pleura.model_spec import ModelSpec, Preprocessing
@@ -27,15 +29,17 @@ from tests.lab.tiny import as_json, band_detector
 from tests.phantom import chest
 
 pytestmark = pytest.mark.filterwarnings("error::UserWarning", "ignore::DeprecationWarning")
-STATE = {"step": 40, "best_dice": 0.75, "best_step": 40, "seconds": 9.0}
+STATE = {"step": 40, "steps": 40, "best_dice": 0.75, "best_step": 40, "seconds": 9.0}
+KEPT = {"data": {"a/train": 3, "b/validation": 1}, "split": "0123abcd"}
 DICE = {"a": 0.7, "b": 0.8, "mean": 0.75}
 
 
 def write_run(run, network, config, dice=None):
     """What `train` leaves behind, without training."""
     run.mkdir(parents=True)
-    checkpoint.save(run / "best.safetensors", network, None, STATE)
-    (run / "config.json").write_text(json.dumps({"config": as_json(config)}))
+    for name in ("best", "last"):
+        checkpoint.save(run / f"{name}.safetensors", network, None, STATE)
+    (run / "config.json").write_text(json.dumps({"config": as_json(config), **KEPT}))
     lines = [{"step": step, "dice": {"mean": 0.1}} for step in (10, 20)]
     lines.append({"step": 40, "dice": dice or DICE})
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -63,7 +67,11 @@ def exported(tmp_path_factory):
     network = trained_like(ResUNet("resnet18", 1, 3))
     folder = tmp_path_factory.mktemp("export")
     rules = Preprocessing(window_hu=(-1000, 400), long_side=128)
-    config = TrainConfig(name="ours", store="/home/someone/store", preprocessing=rules)
+    start = NetworkOptions(encoder_weights="/home/someone/weights.pth")
+    config = TrainConfig(
+        name="ours", store="/home/someone/store", preprocessing=rules, network=start,
+        sampling=SamplingOptions(canvas=(128, 128)),
+    )  # fmt: skip
     run = write_run(folder / "run", network, config)
     spec = export_run(run, folder / "model", ExportOptions(version="1.2.3"))
     return run, folder / "model", spec
@@ -143,6 +151,8 @@ def test_the_description_comes_back_from_its_file(exported):
     training = read.training
     assert (training["steps"], training["slices_seen"]) == (40, 40 * 14)
     assert training["validation"] == DICE and training["loss"] == "bce"
+    assert {name: training[name] for name in KEPT} == KEPT
+    assert training["config"]["network"]["encoder_weights"] == "weights.pth"
     assert training["config"]["store"] == "store" and "folds" not in training
     assert "/home" not in (folder / "model.json").read_text()
     card = (folder / "README.md").read_text()
@@ -217,7 +227,7 @@ def test_a_file_that_differs_from_torch_is_not_published(exported, model, monkey
 
     monkeypatch.setattr(export_module, "halve_weights", spoilt)
     before = (model / "model.onnx").read_bytes()
-    with pytest.raises(ModelError, match="differs from torch by"):
+    with pytest.raises(ModelError, match=r"differs from torch by .*; export with the versions"):
         export_run(exported[0], model)
     assert (model / "model.onnx").read_bytes() == before
     assert [path.name for path in model.parent.iterdir()] == ["model"]
@@ -226,12 +236,13 @@ def test_a_file_that_differs_from_torch_is_not_published(exported, model, monkey
 def test_runs_that_can_not_be_exported(exported, tmp_path):
     target = tmp_path / "model"
     with pytest.raises(UsageError, match="no last checkpoint; train first"):
-        export_run(exported[0], target, ExportOptions(checkpoint="last"))
+        export_run(tmp_path, target, ExportOptions(checkpoint="last"))
     with pytest.raises(UsageError, match="no best checkpoint; train first"):
         export_run(tmp_path, target)
     run = tmp_path / "run"
     run.mkdir()
-    (run / "best.safetensors").write_bytes((exported[0] / "best.safetensors").read_bytes())
+    for name in ("best.safetensors", "last.safetensors"):
+        (run / name).write_bytes((exported[0] / name).read_bytes())
     with pytest.raises(UsageError, match=r"no readable config\.json"):
         export_run(run, target)
     other = TrainConfig(network=NetworkOptions(channels=("lungs",)))
@@ -239,6 +250,29 @@ def test_runs_that_can_not_be_exported(exported, tmp_path):
     with pytest.raises(UsageError, match="is no checkpoint of this network"):
         export_run(run, target)
     assert not target.exists()
+
+
+def test_an_unfinished_run_is_exported_only_on_purpose(exported, tmp_path, monkeypatch):
+    fast_onnx(monkeypatch)
+    run = shutil.copytree(exported[0], tmp_path / "run")
+    expected = r"isn't finished, so its best .* or take what there is by --checkpoint last\.$"
+    network = load_run(run, "best").network
+    checkpoint.save(run / "last.safetensors", network, None, {**STATE, "steps": 80})
+    with pytest.raises(UsageError, match=expected):
+        export_run(run, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+    export_run(run, tmp_path / "model", ExportOptions(checkpoint="last"))
+    (run / "last.safetensors").unlink()  # killed between the first best and the first last
+    with pytest.raises(UsageError, match=expected):
+        load_run(run, "best")
+
+
+def test_a_run_from_before_the_split_was_kept_is_exported(exported, tmp_path, monkeypatch):
+    fast_onnx(monkeypatch)
+    run = shutil.copytree(exported[0], tmp_path / "run")
+    record = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({"config": record["config"]}))
+    assert not KEPT.keys() & export_run(run, tmp_path / "model").training.keys()
 
 
 def test_a_run_without_the_checkpoint_s_line_is_refused(exported, tmp_path, monkeypatch):

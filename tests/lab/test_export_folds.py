@@ -86,6 +86,22 @@ def test_incomplete_folds_are_refused(copy, tmp_path):
     assert not (tmp_path / "model").exists()
 
 
+def test_unfinished_folds_are_refused(copy, tmp_path):
+    (copy / "fold1" / "last.safetensors").unlink()
+    with pytest.raises(UsageError, match=r"fold1 isn't finished, .* --checkpoint last"):
+        export_run(copy, tmp_path / "model")
+
+
+def test_folds_of_different_splits_are_refused(copy):
+    path = copy / "fold2" / "config.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "split": "another"}))
+    with pytest.raises(UsageError, match="different splits; train them again alike"):
+        load_members(copy, "best")
+    path.write_text(json.dumps({"config": record["config"]}))  # an older one doesn't say
+    assert len(load_members(copy, "best")) == 3
+
+
 def test_folds_of_different_configs_are_refused(folds, copy):
     other = {"config": as_json(replace(folds[0], fold=2, loss="dice"))}
     (copy / "fold2" / "config.json").write_text(json.dumps(other))

@@ -109,6 +109,23 @@ def test_folds_do_not_depend_on_order_and_never_change() -> None:
     assert [parts[f"p{i}"] for i in range(9)] != [i % 3 for i in range(9)]
 
 
+def test_a_patient_with_two_roles_is_refused_with_what_to_do() -> None:
+    for role in ("validation", "test"):
+        scans = [*SCANS, scan("c", "p8", role)]
+        expected = rf"'p8' as train in 'a' and as {role} in 'c'; .* if only the names coincide"
+        with pytest.raises(UsageError, match=expected):
+            training_and_validation(store_of(scans))
+
+
+def test_folds_deal_train_and_validation_but_keep_test_out() -> None:
+    dealt = [*SCANS, scan("c", "p8", "validation")]
+    train, validation = training_and_validation(store_of(dealt), 3, 0)
+    assert len(train + validation) == len(dealt) - 2
+    for other in ("p8", "p0"):
+        with pytest.raises(UsageError, match=f"'{other}' as .* and as test in 'c'"):
+            training_and_validation(store_of([*SCANS, scan("c", other, "test")]), 3, 0)
+
+
 def test_more_folds_than_patients_are_refused() -> None:
     scans = [scan("a", "p", name=str(i)) for i in range(5)] + [scan("a", "q"), scan("a", "r")]
     training_and_validation(store_of(scans), 3, 0)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pleura.lab.polygons import fill_even_odd
+from pleura.lab.polygons import fill_even_odd, without_duplicates
 
 CORNERS = st.lists(
     st.tuples(*[st.floats(-3, 12, allow_nan=False).map(lambda v: round(v, 2))] * 2),
@@ -49,3 +49,19 @@ def test_squares_that_share_an_edge_share_no_pixel():
     both = fill_even_odd([left], (5, 8)).astype(int) + fill_even_odd([right], (5, 8))
     np.testing.assert_array_equal(both[:4, :6], 1)
     assert both.sum() == 24
+
+
+@given(CORNERS, st.integers(0, 7), st.booleans(), st.booleans())
+def test_a_polygon_is_the_same_wherever_it_starts_and_turns(corners, start, back, closed):
+    again = corners[start % len(corners) :] + corners[: start % len(corners)]
+    again = again[::-1] if back else again
+    again = again + again[:1] if closed else again
+    first = np.array(corners, dtype=float)
+    kept = without_duplicates([first, np.array(again, dtype=float), first + 1.0])
+    np.testing.assert_array_equal(kept[0], first)
+    assert len(kept) == 2
+
+
+def test_the_same_corners_in_another_order_are_another_polygon():
+    square = np.array([[0.0, 0.0], [3.0, 0.0], [3.0, 3.0], [0.0, 3.0]])
+    assert len(without_duplicates([square, square[[0, 2, 1, 3]]])) == 2

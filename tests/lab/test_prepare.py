@@ -13,7 +13,7 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from pleura.errors import GeometryError, UsageError
+from pleura.errors import GeometryError, OutputError, UsageError
 from pleura.lab import prepare
 from pleura.lab.label_map import LabelFile, StructureFiles
 from pleura.lab.prepare import (
@@ -23,7 +23,7 @@ from pleura.lab.prepare import (
     prepare_source,
 )
 from pleura.lab.sources import Pair, Search, find_pairs
-from pleura.lab.store import Store, StoreGrid
+from pleura.lab.store import Store, StoreGrid, StoreWriter
 from pleura.labels import CHANNELS
 from pleura.record import schema
 from pleura.volume import Geometry, nibabel_image, sitk_image
@@ -410,3 +410,52 @@ def test_whatever_happens_to_one_scan_the_others_are_prepared(tmp_path, phantom,
 def test_an_unknown_scheme_is_refused_before_any_work(tmp_path):
     with pytest.raises(UsageError, match="Unknown label scheme 'lungs'"):
         prepare_source(tmp_path / "none", tmp_path / "store", PrepareOptions(labels="lungs"))
+
+
+def test_a_scan_that_the_store_stumbles_over_is_left_out(tmp_path, phantom, monkeypatch):
+    source = tmp_path / "set"
+    for name in ("a", "b", "c"):
+        save_pair(source, name, phantom)
+    whole, trouble = StoreWriter._append, {"b": RuntimeError("no body")}
+
+    def failing(writer, volume, occupancy, channels, who):
+        if who[0] in trouble:
+            raise trouble[who[0]]
+        return whole(writer, volume, occupancy, channels, who)
+
+    monkeypatch.setattr(StoreWriter, "_append", failing)
+    report = prepare_source(source, tmp_path / "store", PrepareOptions())
+    assert [scan.name for scan in Store(tmp_path / "store").scans] == ["a", "c"]
+    assert [left.name for left in report.left_out] == ["b"]
+    assert "no body" in report.left_out[0].reason
+    trouble["b"] = OutputError("The disk is full.")
+    with pytest.raises(OutputError, match="The disk is full"):
+        prepare_source(source, tmp_path / "store", PrepareOptions())
+
+
+def test_a_patient_of_another_role_in_another_set_is_said(tmp_path, phantom):
+    split = tmp_path / "split.csv"
+    rows = {"one": ["a,P1,train", "b,P2,train", "c,P3,train"],
+            "two": ["a,P1,test", "b,P2,validation", "c,P4,train"],
+            "three": ["a,P3,train", "b,P9,test"]}  # fmt: skip
+    for name, lines in rows.items():
+        for line in lines:
+            save_pair(tmp_path / name, line[0], phantom)
+        split.write_text("set,name,patient,role\n" + "".join(f"{name},{line}\n" for line in lines))
+        options = PrepareOptions(split=split)
+        report = prepare_source(tmp_path / name, tmp_path / "store", options)
+        said = [sentence for sentence in report.warnings if "another role" in sentence]
+        assert said == [
+            "2 patients of this set have another role in the set 'one', such as P1 (test here, "
+            "train there); unless the names only coincide, give both sets one --split file."
+        ] * (name == "two")
+    (tmp_path / "store" / "two" / "index.json").write_text("damaged")
+    report = prepare_source(tmp_path / "three", tmp_path / "store", options)
+    assert report.warnings == ()
+
+
+def test_the_covid_numbers_may_be_named_in_any_layout(tmp_path, phantom):
+    save_pair(tmp_path / "set", "a", phantom, np.array([0, 2, 1, 0], np.uint8)[phantom.labels])
+    options = PrepareOptions(labels="covid-19-ct-seg")
+    report = prepare_source(tmp_path / "set", tmp_path / "store", options)
+    assert report.schemes == {"covid-19-ct-seg": 1} and report.scans[0].notes == ()

@@ -12,8 +12,10 @@ from dataclasses import replace
 import pytest
 
 from pleura.lab import train as train_module
+from pleura.lab.checkpoint import read_state
 from pleura.lab.config import NetworkOptions, OptimizerOptions
 from pleura.lab.train import train
+from pleura.lab.validate import Validation
 from tests.conftest import ROOT
 from tests.lab.tiny import EPOCH, StopAfter, StoppedError, as_json, assert_same_run, metrics_of
 
@@ -106,3 +108,27 @@ def test_a_checkpoint_is_never_without_its_line(config, tmp_path, monkeypatch):
     with pytest.raises(StoppedError):
         train(replace(config, steps=1), tmp_path)
     assert [record["step"] for record in metrics_of(tmp_path)] == [1]
+
+
+def test_a_best_checkpoint_of_a_lost_epoch_is_earned_again(config, tmp_path, monkeypatch):
+    """Killed between best and last, and then the epoch comes out worse, as it may on a GPU."""
+    config = replace(config, steps=3, steps_per_epoch=1)
+    script = iter([0.5, 0.9, 0.4, 0.3])
+    monkeypatch.setattr(
+        train_module, "validate", lambda *_: Validation({"mean": next(script)}, 1.0)
+    )
+    save = train_module.checkpoint.save
+
+    def killed(path, network, optimizer, state, *rest):
+        if path.name == "last.safetensors" and state["step"] == 2:
+            raise StoppedError
+        save(path, network, optimizer, state, *rest)
+
+    with monkeypatch.context() as patch, pytest.raises(StoppedError):
+        patch.setattr(train_module.checkpoint, "save", killed)
+        train(config, tmp_path)
+    state = train(config, tmp_path)
+    assert (state["best_step"], state["best_dice"]) == (2, 0.4)
+    best = read_state(tmp_path / "best.safetensors")
+    assert (best["step"], best["best_dice"]) == (2, 0.4)
+    assert [line["best"] for line in metrics_of(tmp_path)] == [True, True, False]

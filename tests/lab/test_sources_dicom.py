@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 
 import numpy as np
 import pytest
 
 from pleura.errors import UsageError
-from pleura.lab.prepare import load_pair
+from pleura.lab.prepare import PrepareOptions, load_pair, prepare_source
 from pleura.lab.sources import Search, find_pairs
 from tests.dicom_masks import LUNG, Segment, images_of, outlines, write_rtstruct, write_seg
 from tests.dicom_phantom import write_series
@@ -157,3 +158,69 @@ def test_a_tree_without_masks_and_options_that_mean_nothing(tmp_path, ct, phanto
     save(tmp_path / "empty" / "a.nii.gz", phantom.hu, phantom.geometry)
     with pytest.raises(UsageError, match="no known layout"):
         find_pairs(Search(tmp_path / "empty"))
+
+
+@pytest.fixture
+def studies(tmp_path, phantom):
+    """Writes a study for each PatientID, with its lungs; gives the StudyInstanceUIDs."""
+
+    def write(*patient_ids):
+        written = []
+        for number, patient in enumerate(patient_ids):
+            folder = tmp_path / "set" / f"study{number}"
+            ids = {"PatientID": patient}
+            write_series(folder / "ct", phantom.hu, phantom.geometry, overrides=ids)
+            images = images_of(folder / "ct")
+            write_rtstruct(folder / "rt.dcm", images, rois(phantom, Lungs=(1, 2)))
+            written.append(images[0].StudyInstanceUID)
+        return written
+
+    return write
+
+
+def patients_in(tmp_path):
+    """StudyInstanceUID -> patient, and what is said about the patients."""
+    found, _ = search(tmp_path)
+    return {pair.series.study: pair.patient for pair in found.pairs}, " ".join(found.about_patients)
+
+
+def test_the_studies_of_one_patient_are_one_patient(tmp_path, studies):
+    first, second, third = studies("SECRET-7", "OTHER", " SECRET-7")
+    patients, said = patients_in(tmp_path)
+    assert patients[first] == patients[third] == hashlib.sha256(b"SECRET-7").hexdigest()[:12]
+    assert patients[second] == hashlib.sha256(b"OTHER").hexdigest()[:12]
+    assert said == ""
+    report = prepare_source(tmp_path / "set", tmp_path / "store", PrepareOptions())
+    assert report.record()["patients"] == 2
+    assert "a patient of its own" not in " ".join(report.warnings)
+    written = b"".join(p.read_bytes() for p in (tmp_path / "store").rglob("*.json"))
+    assert b"SECRET" not in written and b"OTHER" not in written
+
+
+def test_one_patient_id_for_all_studies_tells_nothing(tmp_path, studies):
+    uids = studies("ANON", "ANON")
+    patients, said = patients_in(tmp_path)
+    assert patients == {uid: uid for uid in uids}
+    assert said.startswith(
+        "All 2 DICOM studies have one PatientID, as anonymised ones may, so each"
+    )
+    report = prepare_source(tmp_path / "set", tmp_path / "store", PrepareOptions())
+    assert said in report.warnings
+    table = tmp_path / "patients.csv"
+    names = [pair.name for pair in search(tmp_path)[0].pairs]
+    table.write_text("name,patient\n" + "".join(f"{name},P\n" for name in names))
+    options = PrepareOptions(patients=table)
+    assert prepare_source(tmp_path / "set", tmp_path / "store", options).warnings == ()
+
+
+def test_a_study_without_patient_id_is_a_patient(tmp_path, studies):
+    known, unknown = studies("A", "")
+    patients, said = patients_in(tmp_path)
+    assert patients[unknown] == unknown and patients[known] != known
+    assert said.startswith("1 of 2 DICOM studies lack a PatientID, so each of them counts")
+
+
+def test_a_single_study_is_told_by_its_patient_id(tmp_path, studies):
+    (uid,) = studies("A")
+    patients, said = patients_in(tmp_path)
+    assert patients[uid] != uid and said == ""

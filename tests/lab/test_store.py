@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pleura.body import Box, body_box
-from pleura.errors import UsageError
+from pleura.errors import OutputError, UsageError
 from pleura.lab import store as store_module
 from pleura.lab.store import Store, StoreGrid, StoreWriter
 from pleura.labels import CHANNELS
+from pleura.preprocess import NetworkGrid
 from pleura.volume import Geometry, Volume
 from tests.lab.small_store import (
     SHAPE,
@@ -282,3 +287,58 @@ def test_a_store_from_before_frames_keeps_the_body(tmp_path, phantom):
     index.write_text(json.dumps(data))
     (scan,) = Store(tmp_path).scans
     assert not scan.whole and scan.box("body") == Box(*scan.body)
+
+
+@pytest.fixture
+def gone():
+    """The id of a process that has ended."""
+    return int(subprocess.check_output([sys.executable, "-c", "import os; print(os.getpid())"]))
+
+
+def test_what_killed_runs_left_is_removed(tmp_path, phantom, gone):
+    here = platform.node()
+    running = os.getppid()
+    stale = [f".set.partial-{here}-{gone}", f".set.older-{here}-{gone}"]
+    others = [
+        f".set.partial-{here}-{running}", f".set.partial-elsewhere-{gone}", f".set.partial-{gone}",
+        f".settle.partial-{here}-{gone}", f"{here}-{gone}",
+    ]  # fmt: skip
+    for name in (*stale, *others):
+        (tmp_path / name).mkdir()
+    with StoreWriter(tmp_path, "set") as writer:  # the older one may be the only copy
+        assert set(files(tmp_path)) >= {stale[1], *others} and stale[0] not in files(tmp_path)
+        add(writer, phantom, "a", "train")
+    with StoreWriter(tmp_path, "set"):
+        pass
+    assert files(tmp_path) == sorted(["set", *others])
+
+
+def test_a_scan_that_fails_half_way_leaves_no_byte(tmp_path, phantom, monkeypatch):
+    long = chest((20, 80, 72), (10.0, 5.0, 5.0), seed=3)
+    whole, calls = NetworkGrid.forward, []
+
+    def failing(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == 5:  # after image and targets of the first slices
+            raise RuntimeError
+        return whole(*arguments, **options)
+
+    with StoreWriter(tmp_path, "set") as writer:
+        add(writer, phantom, "a", "train")
+        with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+            patch.setattr(NetworkGrid, "forward", failing)
+            add(writer, long, "b", "test")
+        add(writer, phantom, "c", "train")
+    store = Store(tmp_path)
+    a, c = store.scans
+    assert (a.name, c.name, c.offset) == ("a", "c", a.voxels)
+    np.testing.assert_array_equal(store.images(c), store.images(a))
+    np.testing.assert_array_equal(store.targets(c), store.targets(a))
+
+
+def test_a_full_disk_is_an_output_error(tmp_path, phantom):
+    with pytest.raises(OutputError, match="No space left"), StoreWriter(tmp_path, "set") as writer:
+        writer._images.close()
+        writer._images = open("/dev/full", "wb")  # noqa: SIM115
+        add(writer, phantom, "a", "train")
+    assert files(tmp_path) == []

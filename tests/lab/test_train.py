@@ -16,7 +16,6 @@ from pleura.lab import train as train_module
 from pleura.lab.augment import AugmentOptions
 from pleura.lab.checkpoint import read_state
 from pleura.lab.config import NetworkOptions, OptimizerOptions
-from pleura.lab.dataset import SamplingOptions
 from pleura.lab.folds import training_and_validation
 from pleura.lab.network import ResUNet
 from pleura.lab.store import Store, StoreGrid, StoreWriter
@@ -82,15 +81,29 @@ def test_another_config_needs_another_folder(config, unbroken):
             train(other, unbroken[0])
 
 
+def test_another_split_needs_another_folder(config, tmp_path):
+    """Here the scan that validated trains, under the same config."""
+    short = replace(config, store=str(tmp_path / "store"), steps=1, steps_per_epoch=1)
+    run = tmp_path / "run"
+    for roles in (("train", "validation"), ("train", "validation"), ("train", "train")):
+        with StoreWriter(tmp_path / "store", "volumes") as writer:
+            for number, role in enumerate(roles):
+                add(writer, small_chest(number), f"v{number}", role)
+        if roles[1] == "train":
+            with pytest.raises(UsageError, match=r"another split of .*store; name another run"):
+                train(short, run)
+        else:
+            train(short, run)  # prepared again, but alike
+
+
 def test_a_config_that_can_not_run_leaves_no_run_folder(config, tmp_path):
     run = tmp_path / "run"
     for other in (
-        replace(config, network=NetworkOptions("vgg")),
         replace(config, network=NetworkOptions(encoder_weights=str(tmp_path / "none.pth"))),
         replace(config, store=str(tmp_path / "nowhere")),
-        replace(config, sampling=SamplingOptions(weights={"nowhere": 1.0})),
+        replace(config, sampling=replace(config.sampling, weights={"nowhere": 1.0})),
         replace(config, folds=5),
-        replace(config, preprocessing=Preprocessing(crop="none")),
+        replace(config, preprocessing=Preprocessing(crop="none", long_side=64)),
     ):
         with pytest.raises(UsageError):
             train(other, run)
@@ -168,6 +181,13 @@ def test_the_best_epoch_is_another_by_dice_than_by_loss(
     assert (state["best_dice"], state["best_loss"]) == script[step - 1]
     best = load_file(tmp_path / "best.safetensors")
     assert torch.equal(best["network.encoder.conv1.weight"], seen[step - 1])
+
+
+@pytest.mark.parametrize("lost", [math.nan, math.inf])
+def test_a_loss_without_a_number_is_no_best_one(config, tmp_path, monkeypatch, lost):
+    scripted_validation(monkeypatch, (0.5, lost), (0.4, 0.9), (0.6, lost), (0.6, 1.0))
+    state = train(epochs_of_one_step(config, 4, best_by="loss"), tmp_path)
+    assert (state["best_step"], state["best_loss"]) == (2, 0.9)
 
 
 def test_training_stops_when_it_gets_no_better_and_stays_stopped(config, tmp_path, monkeypatch):

@@ -143,14 +143,15 @@ def test_determinism_ends_with_an_error_too_and_never_weakens_the_caller_s_choic
 
 
 @pytest.mark.parametrize(
-    ("batch", "accumulate", "steps_per_epoch"), [(18, 1, 1), (5, 1, 4), (5, 2, 2), (7, 2, 2)]
+    ("batch", "accumulate", "steps_per_epoch", "steps"),
+    [(18, 1, 1, 3), (5, 1, 4, 12), (5, 2, 2, 6), (7, 2, 2, 5)],
 )
 def test_an_epoch_in_order_is_as_long_as_the_slices_are_many(
-    config, batch, accumulate, steps_per_epoch
+    config, batch, accumulate, steps_per_epoch, steps
 ):
-    """Three training scans of six slices."""
+    """Three training scans of six slices, three times; of 9 batches the last has a step alone."""
     config = replace(config, sampling=replace(config.sampling, batch_size=batch))
     config = replace(config, epochs=3, accumulate=accumulate)
-    assert Length.of(config, slices_of(config)) == Length(3 * steps_per_epoch, steps_per_epoch)
+    assert Length.of(config, slices_of(config)) == Length(steps, steps_per_epoch)
     drawn = replace(config, epochs=0)
     assert Length.of(drawn, slices_of(drawn)) == Length(config.steps, config.steps_per_epoch)

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+import tracemalloc
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 
 from pleura.lab.config import NetworkOptions, TrainConfig
-from pleura.lab.dataset import WholeScan, whole_scan
+from pleura.lab.dataset import WholeScan, grid_of
 from pleura.lab.network import ResUNet
-from pleura.lab.store import Store
+from pleura.lab.store import Scan, Store
 from pleura.lab.validate import lung_probability, validate
 from pleura.labels import CHANNEL_SETS
 from pleura.model_spec import Preprocessing
-from tests.lab.small_store import training_store
+from tests.lab.small_store import one_scan_store, training_store
+from tests.phantom import chest
 
 pytestmark = pytest.mark.usefixtures("narrow_network")
 CPU = torch.device("cpu")
 RULES = Preprocessing(long_side=64)
 FP32 = TrainConfig(precision="fp32")
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """A `WholeScan` whose pixels are given."""
+
+    scan: Scan
+    images: torch.Tensor
+    targets: torch.Tensor
+
+    def batches(self, size):
+        return zip(self.images.split(size), self.targets.split(size), strict=True)
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +64,7 @@ def test_dice_by_scan_then_source(store):
     half[:, 0, 0] = 0.9
     images = torch.zeros(2, 1, 4, 4)
     items = [
-        WholeScan(scan, images, exact), WholeScan(scan, images, half),
-        WholeScan(other, images, empty),
+        Given(scan, images, exact), Given(scan, images, half), Given(other, images, empty),
     ]  # fmt: skip
     scores = validate(Painted(logits), items, CPU, FP32).dice
     by_source = {scan.source: (1 + 2 * 8 / (16 + 8)) / 2, "other": 0.0}
@@ -62,7 +75,7 @@ def test_dice_by_scan_then_source(store):
     assert (nothing.dice, nothing.loss) == ({"mean": 0.0}, 0.0)
     # right and left together make lung, though neither does alone
     doubtful = torch.full((3, 4, 4), -0.2)
-    everywhere = WholeScan(scan, images, torch.ones(2, 3, 4, 4))
+    everywhere = Given(scan, images, torch.ones(2, 3, 4, 4))
     assert validate(Painted(doubtful), [everywhere], CPU, FP32).dice["mean"] == 1.0
 
 
@@ -75,7 +88,7 @@ def test_dice_of_every_channel_set_is_that_of_both_lungs(store, channels):
     targets = torch.zeros(1, 3, 4, 4)
     targets[:, 0, 0], targets[:, 1, 1] = 1, 1
     config = replace(FP32, network=NetworkOptions(channels=channels))
-    item = WholeScan(store.scans[0], torch.zeros(1, 1, 4, 4), targets)
+    item = Given(store.scans[0], torch.zeros(1, 1, 4, 4), targets)
     assert validate(Painted(logits), [item], CPU, config).dice["mean"] == pytest.approx(2 * 4 / 12)
 
 
@@ -98,9 +111,7 @@ def test_the_loss_is_a_mean_over_slices_not_over_batches_or_scans(store):
     empty, full = torch.zeros(17, 3, 4, 4), torch.zeros(3, 3, 4, 4)
     empty[16, 0] = 1  # one slice of 17 is all lung
     full[:, 0] = 1
-    items = [
-        WholeScan(scan, torch.zeros(len(targets), 1, 4, 4), targets) for targets in (empty, full)
-    ]
+    items = [Given(scan, torch.zeros(len(targets), 1, 4, 4), targets) for targets in (empty, full)]
     loss = validate(Painted(torch.full((1, 4, 4), 2.0)), items, CPU, lungs).loss
     wrong, right = math.log(1 + math.exp(2.0)), math.log(1 + math.exp(-2.0))
     assert loss == pytest.approx((16 * wrong + 4 * right) / 20, rel=1e-5)
@@ -108,10 +119,23 @@ def test_the_loss_is_a_mean_over_slices_not_over_batches_or_scans(store):
 
 def test_it_changes_nothing_and_judges_scans_one_by_one(store):
     network = ResUNet().train()
-    items = [whole_scan(store, s, RULES) for s in store.scans[1:3]]
+    items = [WholeScan(store, s, RULES) for s in store.scans[1:3]]
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     together = validate(network, items, CPU, FP32)
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
     alone = [validate(network.train(), [item], CPU, FP32) for item in items]
     assert together.dice["mean"] == pytest.approx(sum(a.dice["mean"] for a in alone) / 2)
     assert together.loss == pytest.approx(sum(a.loss for a in alone) / 2)
+
+
+def test_a_long_scan_needs_no_more_memory_than_a_short_one(tmp_path):
+    peaks = []
+    for length in (32, 160):
+        store = one_scan_store(tmp_path / str(length), chest((length, 64, 64), (3.0, 6.0, 6.0)))
+        items = [WholeScan(store, store.scans[0], RULES)]
+        tracemalloc.start()
+        validate(Painted(torch.zeros(3, *grid_of(store.scans[0], RULES).shape)), items, CPU, FP32)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # As float32, a slice with its targets takes 64 KB; 128 more would take 8 MB.
+    assert peaks[0] > 1e6 and peaks[1] - peaks[0] < 1e6

@@ -76,7 +76,7 @@ def test_options_survive_the_whole_way(models, channels):
     spec = ModelSpec.from_file(models[channels] / "model.json")
     assert spec.channels == channels and spec.postprocessing == "none"
     assert spec.preprocessing == Preprocessing(
-        (-1000, 400), (-950, 100), "unit", 64, crop="none"
+        (-1000, 400), "unit", 64, crop="none", stretch_hu=(-950, 100)
     )  # fmt: skip
     assert spec.training["config"]["augment"]["enabled"] is False
 

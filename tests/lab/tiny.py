@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from pleura.lab import network as network_module
 from pleura.lab.augment import AugmentOptions
 from pleura.lab.checkpoint import read_state
 from pleura.lab.config import OptimizerOptions, TrainConfig
-from pleura.lab.dataset import SamplingOptions, TrainingSlices
+from pleura.lab.dataset import SamplingOptions, TrainingSlices, WholeScan
 from pleura.lab.network import ResUNet
 from pleura.lab.run_folder import read_metrics
 from pleura.lab.store import Store
@@ -51,13 +52,29 @@ def tiny_config(store: Path, **changes: Any) -> TrainConfig:
     return TrainConfig(**{**options, **changes})
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """What batches depend on; its canvas may be one that a `TrainConfig` refuses."""
+
+    sampling: SamplingOptions
+    augment: AugmentOptions
+    preprocessing: Preprocessing
+    seed: int = 0
+
+
 def slices_of(
     store: Store, sampling: SamplingOptions = SAMPLING, augment: AugmentOptions = STILL,
     seed: int = 0, rules: Preprocessing = RULES, in_order: bool = False,
 ) -> TrainingSlices:  # fmt: skip
     """Batches of a store's training scans."""
-    config = TrainConfig(sampling=sampling, augment=augment, seed=seed, preprocessing=rules)
-    return TrainingSlices(store, list(store.of_role("train")), config, in_order)
+    drawing = Drawing(sampling, augment, rules, seed)
+    return TrainingSlices(store, list(store.of_role("train")), drawing, in_order)
+
+
+def whole(store: Store, rules: Preprocessing = RULES, number: int = 0) -> tuple[Tensor, Tensor]:
+    """Network input (z, 1, h, w) and targets (z, c, h, w) of a store's scan."""
+    (batch,) = WholeScan(store, store.scans[number], rules).batches(store.scans[number].shape[0])
+    return batch
 
 
 def as_json(config: TrainConfig) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def evaluate(
         CSV with the columns name and patient, when a patient has several scans: intervals and
         tests are then over patients.
     pred_labels
-        Label scheme of the predictions: pleura, luna16, lungmask, totalseg-lobes or merged.
+        Label scheme of the predictions: pleura, luna16, lungmask, totalseg-lobes,
+        covid-19-ct-seg or merged.
     ref_labels
         Label scheme of the references.
     against_labels

@@ -40,15 +40,15 @@ def prepare(
     store
         The store's folder; the source becomes a folder in it.
     labels
-        Label scheme: pleura, luna16, lungmask, totalseg-lobes or merged. Default: what the layout
-        says, else pleura, or luna16 when the labels are exactly 3, 4 (and 5).
+        Label scheme: pleura, luna16, lungmask, totalseg-lobes, covid-19-ct-seg or merged. Default:
+        what the layout says, else pleura, or luna16 when the labels are exactly 3, 4 (and 5).
     layout
         luna16, covid-19-ct-seg, totalsegmentator, images-labels or dicom. Default: found out.
     split
         CSV with the columns set, name, patient, role. Default: by a hash of the patient.
     patients
         CSV with the columns name and patient, for scans of one patient. Default: every scan is a
-        patient of its own.
+        patient of its own; of DICOM, every PatientID is.
     set_name
         Name of the data set in the split file and in the store. Default: the folder's name.
     images

@@ -12,7 +12,16 @@ from typing import Any
 
 from cyclopts import App, CycloptsError
 
-from pleura.errors import EXIT_FAILURE, EXIT_OK, PleuraError, UsageError, as_pleura_error
+from pleura.errors import (
+    EXIT_FAILURE,
+    EXIT_OK,
+    InputError,
+    PleuraError,
+    UsageError,
+    as_pleura_error,
+)
+
+_RESUMABLE = ("train", "study")
 
 
 class InterruptError(PleuraError):
@@ -36,7 +45,7 @@ def guarded(app: App, arguments: Sequence[str]) -> int:
         except BrokenPipeError:
             raise
         except (Exception, KeyboardInterrupt) as error:
-            code = fail(_as_pleura_error(error), as_json)
+            code = fail(_as_pleura_error(error, arguments), as_json)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         # What is still buffered has no reader either; the interpreter would complain at exit.
@@ -47,6 +56,9 @@ def guarded(app: App, arguments: Sequence[str]) -> int:
 
 def fail(error: PleuraError, as_json: bool) -> int:
     """Say what went wrong: on standard error, and as JSON on standard output when asked."""
+    # Under torchrun all processes find the same fault in a call; one says so.
+    if not is_first_process() and isinstance(error, InputError | InterruptError):
+        return error.exit
     if as_json:
         from pleura.record import error_record
 
@@ -55,15 +67,22 @@ def fail(error: PleuraError, as_json: bool) -> int:
     return error.exit
 
 
+def is_first_process() -> bool:
+    """False in all but one process of a torchrun."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def print_json(record: Any) -> None:
     print(json.dumps(record, indent=2, allow_nan=False))
 
 
-def _as_pleura_error(error: BaseException) -> PleuraError:
+def _as_pleura_error(error: BaseException, arguments: Sequence[str]) -> PleuraError:
     """Any error as one with a code, an exit code and one sentence."""
     if isinstance(error, CycloptsError):
         return UsageError(f"{_sentence(error)}; see `pleura --help`.")
     if isinstance(error, KeyboardInterrupt):
+        if arguments and arguments[0] in _RESUMABLE:
+            return InterruptError("Stopped by Ctrl-C; run the same command again to go on.")
         return InterruptError("Stopped by Ctrl-C; no output was written.")
     return as_pleura_error(error)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from pleura.errors import EXIT_OK
+from pleura.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     from pleura.cli.train import StepProgress
@@ -46,14 +47,20 @@ def study(
     from pleura.lab.study.report import write_report
     from pleura.lab.study.runner import run_study
     from pleura.lab.study.table import to_markdown
+    from pleura.record import SCHEMA_VERSION
 
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(
+            "pleura study runs in one process; train its rows by torchrun and pleura train, or "
+            "call it without torchrun."
+        )
     settings = StudyConfig.from_toml(config)
     torch.set_num_threads(threads or available_cores())
     record = run_study(settings, StudyProgress(), threads)
     page = write_report(record, settings.folder)
     if json:
         scores = [asdict(score) for score in record.scores]
-        print_json({"schema_version": 1, "page": str(page), "scores": scores})
+        print_json({"schema_version": SCHEMA_VERSION, "page": str(page), "scores": scores})
     else:
         print(to_markdown(record))
         print(f"Report: {page}", file=sys.stderr)

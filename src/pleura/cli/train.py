@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from pleura.cli.run import is_first_process, print_json
 from pleura.errors import EXIT_OK, UsageError
+
+_REPORTED = ("step", "steps", "best_step", "best_dice", "best_loss", "seconds")
 
 
 def train(
@@ -20,6 +25,7 @@ def train(
     store: Path | None = None,
     fold: int | None = None,
     threads: int = 0,
+    json: bool = False,
 ) -> int:
     """Train a network; run it again to resume where it was stopped.
 
@@ -31,13 +37,15 @@ def train(
     config
         A TOML file, see configs/.
     run
-        Folder for checkpoints and metrics. Default: runs/<config's name>.
+        Folder for checkpoints and metrics. Default: runs/<config's file name>.
     store
         Training store, instead of the config's.
     fold
         Train this fold alone, counted from 0.
     threads
-        Threads; 0 takes all cores.
+        Threads; 0 takes all cores, or the process's share of them under torchrun.
+    json
+        Print one JSON object: the run, its steps and best step, or the folds' scores.
     """
     from dataclasses import replace
 
@@ -47,30 +55,58 @@ def train(
     from pleura.lab.config import TrainConfig
     from pleura.lab.cross_validation import train_folds
     from pleura.lab.train import train as run_training
+    from pleura.record import SCHEMA_VERSION
 
     settings = TrainConfig.from_toml(config)
     if store is not None:
         settings = replace(settings, store=str(store))
     run = run or Path("runs") / config.stem
-    torch.set_num_threads(threads or available_cores())
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's on this machine
+    torch.set_num_threads(threads or max(1, available_cores() // processes))
     if fold is not None and not settings.folds:
         raise UsageError(f"{config} has no folds; leave out --fold.")
     with StepProgress() as progress:
         if settings.folds:
-            summary = train_folds(settings, run, progress.titled, fold)
-            text = (
-                f"{len(summary['folds'])} folds, mean of their best validation Dice "
-                f"{summary['mean_dice']:.4f}, worst {summary['worst_dice']:.4f}; {run}"
-            )
+            found = train_folds(settings, run, progress.titled, fold)
+            text = _of_folds(found, settings.best_by)
         else:
             state = run_training(settings, run, progress)
-            text = (
-                f"{state['step']} steps in {state['seconds'] / 60:.0f} min; best validation Dice "
-                f"{state['best_dice']:.4f} at step {state['best_step']}; {run}"
-            )
-    if int(os.environ.get("RANK", "0")) == 0:  # torchrun: one process speaks for all
-        print(text)
+            found = {key: _finite(state[key]) for key in _REPORTED}
+            text = _of_run(state, settings.best_by)
+    if is_first_process():
+        if json:
+            print_json({"schema_version": SCHEMA_VERSION, "run": str(run), **found})
+        else:
+            print(f"{text}; {run}")
     return EXIT_OK
+
+
+def _of_run(state: Mapping[str, Any], best_by: str) -> str:
+    best = f"validation Dice {state['best_dice']:.4f}"
+    if best_by == "loss":
+        best = f"validation loss {state['best_loss']:.4f} (Dice {state['best_dice']:.4f})"
+    minutes = state["seconds"] / 60
+    return f"{state['step']} steps in {minutes:.0f} min; best {best} at step {state['best_step']}"
+
+
+def _of_folds(summary: Mapping[str, Any], best_by: str) -> str:
+    from pleura.findings import count_of
+
+    if not summary["folds"]:
+        return "No fold is finished yet"
+    what = "their best validation Dice"
+    if best_by == "loss":
+        what = "the validation Dice at their lowest loss"
+    left = f" ({', '.join(summary['unfinished'])} unfinished)" if summary["unfinished"] else ""
+    return (
+        f"{count_of(len(summary['folds']), 'fold')}{left}, mean of {what} "
+        f"{summary['mean_dice']:.4f}, worst {summary['worst_dice']:.4f}"
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no infinities."""
+    return None if value is None or not math.isfinite(value) else value
 
 
 class StepProgress:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pleura.errors import OutputError, UsageError
+from pleura.write.atomic import write_bytes
 
 
 def save(
@@ -25,7 +26,7 @@ def save(
         average: the network's moving average, to be saved beside it.
 
     Raises:
-        OutputError: disk full or no permission; the older checkpoint is still there.
+        OutputError: disk full or no permission; a whole checkpoint, mostly the older, is there.
     """
     tensors = {f"network.{name}": t for name, t in network.state_dict().items()}
     if average is not None:
@@ -39,13 +40,16 @@ def save(
     try:
         # The state travels inside, so that tensors and counters can never be of two moments.
         save_file(tensors, partial, metadata={"state": json.dumps(state)})
+        with partial.open("rb") as file:  # on disk before it takes the older one's place
+            os.fsync(file.fileno())
         os.replace(partial, path)
+        write_bytes(path.with_suffix(".json"), json.dumps(state, indent=1).encode())
     except Exception as error:  # safetensors has errors of its own, not only OSError
         partial.unlink(missing_ok=True)
         raise OutputError(
-            f"{path} could not be written ({error}); free space and start again to resume."
+            f"{path} could not be written ({error.__cause__ or error}); "
+            "free space and start again to resume."
         ) from error
-    path.with_suffix(".json").write_text(json.dumps(state, indent=1), encoding="utf-8")
 
 
 def load(
@@ -64,7 +68,7 @@ def load(
             average.load_state_dict(_with_prefix(tensors, "average."))
         if optimizer is not None:
             fill_optimizer(optimizer, _with_prefix(tensors, "optimizer."))
-        return read_state(path)
+        return _state_of(path)
     except Exception as error:  # safetensors and torch have errors of their own
         reason = [line.strip() for line in str(error).splitlines() if not line.endswith(":")]
         raise UsageError(
@@ -74,7 +78,18 @@ def load(
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """The JSON part of a checkpoint, without loading tensors."""
+    """The JSON part of a checkpoint, without loading tensors.
+
+    Raises:
+        UsageError: missing or damaged.
+    """
+    try:
+        return _state_of(path)
+    except Exception as error:  # safetensors has errors of its own
+        raise UsageError(f"{path} is no readable checkpoint ({error}); train again.") from error
+
+
+def _state_of(path: Path) -> dict[str, Any]:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -12,6 +13,7 @@ from pleura.errors import ModelError, UsageError
 from pleura.lab.augment import AugmentOptions
 from pleura.lab.dataset import SamplingOptions
 from pleura.lab.losses import check_loss
+from pleura.lab.network import ENCODER_DEPTHS
 from pleura.labels import CHANNEL_SETS, CHANNELS
 from pleura.model_spec import POSTPROCESSING, Preprocessing
 
@@ -21,6 +23,8 @@ PRECISIONS = ("bf16", "fp32")
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("cosine", "polynomial", "constant")
 BEST_BY = ("dice", "loss")
+_SMALLEST_CANVAS = 64  # 2 x 2 where the network is deepest
+_RANGES = ("window_hu", "stretch_hu")
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ class TrainConfig:
             sees and `export` takes; 0: none.
         best_by: the kept checkpoint has the highest validation "dice" or the lowest "loss".
         patience: epochs without a better checkpoint after which training stops; 0: never.
-        deterministic: only algorithms that give the same bits each time, on a GPU too.
+        deterministic: only algorithms that torch calls deterministic; a CPU with the same number
+            of threads gives the same bits without.
         folds, fold: cross-validation over the patients of train and validation, `folds` parts of
             which number `fold` validates; 0 folds keep the store's roles.
         postprocessing: what inference does with the probabilities, see `ModelSpec`.
@@ -141,7 +146,8 @@ def _checks(config: TrainConfig) -> Iterator[tuple[bool, str]]:
     why = "since the network halves its input five times"
     yield config.steps >= 1, f"steps must be at least 1, not {config.steps}."
     yield config.steps_per_epoch >= 1, "steps_per_epoch must be at least 1."
-    for name in ("epochs", "patience", "folds", "fold"):
+    yield config.seed < 2**63, "seed must be less than 2 to the power of 63."
+    for name in ("seed", "epochs", "patience", "folds", "fold"):
         yield getattr(config, name) >= 0, f"{name} can't be negative."
     yield config.accumulate >= 1, "accumulate must be at least 1."
     yield 0 <= config.ema < 1, "ema must be at least 0 and less than 1."
@@ -154,18 +160,30 @@ def _checks(config: TrainConfig) -> Iterator[tuple[bool, str]]:
     )
     weights = {} if sampling.weights is None else sampling.weights
     yield (
-        isinstance(weights, Mapping) and all(_fits(w, 0.0) and w >= 0 for w in weights.values()),
+        isinstance(weights, Mapping) and all(_is_number(w) and w >= 0 for w in weights.values()),
         "sampling.weights must be a table of numbers of at least 0.",
     )
     start = config.network.encoder_weights
     yield start is None or isinstance(start, str), "network.encoder_weights must be a file's name."
     yield (
-        len(sampling.canvas) == 2 and all(n > 0 and n % 32 == 0 for n in sampling.canvas),
-        f"sampling.canvas must be two multiples of 32, {why}.",
+        len(sampling.canvas) == 2
+        and all(n >= _SMALLEST_CANVAS and n % 32 == 0 for n in sampling.canvas),
+        f"sampling.canvas must be two multiples of 32 from {_SMALLEST_CANVAS} on, {why}.",
     )
+    yield (
+        not config.augment.enabled or max(sampling.canvas) == rules.long_side,
+        f"With augmentation the longer side of sampling.canvas ({max(sampling.canvas)}) must be "
+        f"preprocessing.long_side ({rules.long_side}), so that training and inference see pixels "
+        "of one size.",
+    )
+    rate, decay = optimizer.learning_rate, optimizer.weight_decay
+    yield _is_number(rate) and rate > 0, "optimizer.learning_rate must be a number above 0."
+    yield _is_number(decay) and decay >= 0, "optimizer.weight_decay must be a number from 0 on."
+    yield optimizer.warmup_steps >= 0, "optimizer.warmup_steps can't be negative."
     yield rules.multiple % 32 == 0, f"preprocessing.multiple must be a multiple of 32, {why}."
     check_loss(config.loss)
     for name, value, known in (
+        ("network.encoder", config.network.encoder, tuple(ENCODER_DEPTHS)),
         ("precision", config.precision, PRECISIONS),
         ("best_by", config.best_by, BEST_BY),
         ("postprocessing", config.postprocessing, POSTPROCESSING),
@@ -185,7 +203,8 @@ def from_table(kind: type[T], data: Mapping[str, Any], where: str = "") -> T:
     """A dataclass from nested tables.
 
     Raises:
-        UsageError: an unknown key, with the known ones, or a value of another type.
+        UsageError: an unknown key, with the known ones, a value of another type, or an HU range
+            that is no pair of numbers.
     """
     known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(data) - set(known))
@@ -203,6 +222,8 @@ def from_table(kind: type[T], data: Mapping[str, Any], where: str = "") -> T:
             raise UsageError(
                 f"{where}{key} can't be {value!r}; it must be like {known[key].default!r}."
             )
+        elif kind is Preprocessing and key in _RANGES and not _is_pair(value):
+            raise UsageError(f"{where}{key} must be two numbers as [-1024, 600], not {value!r}.")
         values[key] = tuple(value) if isinstance(value, list) else value
     return kind(**values)
 
@@ -215,3 +236,14 @@ def _fits(value: object, default: object) -> bool:
         pattern = default[0] if default else ""  # empty ones hold names
         return isinstance(value, list | tuple) and all(_fits(v, pattern) for v in value)
     return default is None or type(value) is type(default)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and _fits(value, 0.0) and math.isfinite(value)
+
+
+def _is_pair(value: object) -> bool:
+    """Whether a value is an HU range, or None as `stretch_hu` may be."""
+    return value is None or (
+        isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))
+    )

@@ -1,6 +1,6 @@
 """K-fold cross-validation: a run a fold, in RUN/fold0, RUN/fold1 ...; the role test stays out.
 
-RUN/cross_validation.json   best validation Dice of every fold, their mean, by source too
+RUN/cross_validation.json   best validation Dice of every finished fold, their mean, by source too
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def train_folds(
         for number in range(config.folds) if fold is None else (fold,):
             title = f"Fold {number + 1} of {config.folds}"
             train(replace(config, fold=number), run / f"fold{number}", progress(title))
-        summary = summed_up(run)
+        summary = summed_up(config, run)
         if processes.leads:
             write_bytes(run / "cross_validation.json", json.dumps(summary, indent=1).encode())
     return summary
@@ -58,11 +58,23 @@ def fold_runs(run: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name.removeprefix("fold")))
 
 
-def summed_up(run: Path) -> dict[str, Any]:
-    """Dice of each fold's best epoch, and their mean and worst."""
-    folds = []
-    for path in fold_runs(run):
+def summed_up(config: TrainConfig, run: Path) -> dict[str, Any]:
+    """Dice of each finished fold's best epoch, their mean and worst, and the unfinished folds.
+
+    Other jobs may be training the others at this moment. Without a finished fold mean and worst
+    are None.
+    """
+    folds, unfinished = [], []
+    for path in (run / f"fold{number}" for number in range(config.folds)):
+        if not run_folder.is_finished(path, config):
+            unfinished.append(path.name)
+            continue
         best = [epoch for epoch in run_folder.read_metrics(path) if epoch["best"]][-1]
         folds.append({"fold": path.name, "step": best["step"], "dice": best["dice"]})
     dice = [fold["dice"]["mean"] for fold in folds]
-    return {"folds": folds, "mean_dice": float(np.mean(dice)), "worst_dice": float(np.min(dice))}
+    return {
+        "folds": folds,
+        "unfinished": unfinished,
+        "mean_dice": float(np.mean(dice)) if dice else None,
+        "worst_dice": float(np.min(dice)) if dice else None,
+    }

@@ -1,11 +1,11 @@
-"""Batches from a store: `draw(step)` for training, `whole_scan` for validation.
+"""Batches from a store: `draw(step)` for training, `WholeScan` for validation.
 
 A training batch depends on (seed, step) alone, so a resumed run sees what an unbroken one sees.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,8 +33,10 @@ class SamplingOptions:
 
     Args:
         batch_size: slices a step.
-        canvas: (h, w) of training slices, multiples of 32.
-        weights: share of each source; sources left out are not used. Empty: by slices.
+        canvas: (h, w) of training slices, multiples of 32 from 64 on. With augmentation the longer
+            is `Preprocessing.long_side`, so that pixels have the size that inference gives them;
+            without, no slice may be larger.
+        weights: share of each source; sources left out are not used. None or empty: by slices.
         empty_share: share of slices without lung wanted among those of a volume; -1 takes them
             as they come.
     """
@@ -89,8 +91,10 @@ class TrainingSlices:
         if not self.scans:
             raise UsageError(f"{store.path} has no training scan of the wanted sources.")
         for scan in self.scans:
-            scan.box(self.preprocessing.crop)
-        self._slices, self._probability = self._table()
+            self._check(scan)
+        self._slices = [(scan, z) for scan in self.scans for z in range(scan.shape[0])]
+        # It takes a look at all targets, which slices in order don't need.
+        self._probability = None if in_order else self._probabilities()
 
     @property
     def steps_per_pass(self) -> int:
@@ -98,11 +102,22 @@ class TrainingSlices:
         return -(-len(self._slices) // self.sampling.batch_size)
 
     def _wanted(self, scan: Scan) -> bool:
-        return self.sampling.weights is None or self.sampling.weights.get(scan.source, 0) > 0
+        return not self.sampling.weights or self.sampling.weights.get(scan.source, 0) > 0
 
-    def _table(self) -> tuple[list[tuple[Scan, int]], npt.NDArray[np.float64]]:
-        """All slices with the probability of each: source, then scan, then slice."""
-        slices: list[tuple[Scan, int]] = []
+    def _check(self, scan: Scan) -> None:
+        """Raise UsageError when the store or the canvas lacks a part of the scan's slices."""
+        scan.box(self.preprocessing.crop)
+        if self.augment.enabled:  # then the canvas shows the box, however large
+            return
+        shape, canvas = grid_of(scan, self.preprocessing).shape, self.sampling.canvas
+        if shape[0] > canvas[0] or shape[1] > canvas[1]:
+            raise UsageError(
+                f"The slices of '{scan.name}' take {shape[0]} x {shape[1]} pixels on the network's "
+                f"grid, more than sampling.canvas has ({canvas[0]} x {canvas[1]}); make it larger."
+            )
+
+    def _probabilities(self) -> npt.NDArray[np.float64]:
+        """Of each slice: source, then scan, then slice."""
         weights: list[npt.NDArray[np.float64]] = []
         for scan in self.scans:
             filled = self.store.targets(scan)[:, :2].any(axis=(1, 2, 3))
@@ -111,15 +126,15 @@ class TrainingSlices:
             if share >= 0 and filled.any() and not filled.all():
                 weight = np.where(filled, (1 - share) / filled.sum(), share / (~filled).sum())
             weight = weight / weight.sum()
-            if self.sampling.weights is None:
+            if not self.sampling.weights:
                 weight = weight * scan.shape[0]
             else:
                 scans = sum(other.source == scan.source for other in self.scans)
                 weight = weight * self.sampling.weights[scan.source] / scans
-            slices += [(scan, z) for z in range(scan.shape[0])]
             weights.append(weight)
         probability = np.concatenate(weights)
-        return slices, probability / probability.sum()
+        probability /= probability.sum()
+        return probability
 
     def draw(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Network input (n, 1, h, w), targets (n, c, h, w), known (n, c) of one step."""
@@ -205,14 +220,11 @@ def grid_of(scan: Scan, rules: Preprocessing) -> NetworkGrid:
 
 
 def centred(planes: Tensor, canvas: tuple[int, int], filling: float) -> Tensor:
-    """(c, h, w) on a canvas of another size: padded with `filling`, cut where it is larger."""
-    out = torch.full((planes.shape[0], *canvas), filling)
-    have, want = [], []
-    for n, room in zip(planes.shape[1:], canvas, strict=True):
-        shared = min(n, room)
-        have.append(slice((n - shared) // 2, (n - shared) // 2 + shared))
-        want.append(slice((room - shared) // 2, (room - shared) // 2 + shared))
-    out[:, want[0], want[1]] = planes[:, have[0], have[1]]
+    """(c, h, w) in the middle of a canvas that is as large or larger, the rest is `filling`."""
+    c, h, w = planes.shape
+    out = torch.full((c, *canvas), filling)
+    top, left = (canvas[0] - h) // 2, (canvas[1] - w) // 2
+    out[:, top : top + h, left : left + w] = planes
     return out
 
 
@@ -228,16 +240,20 @@ def scaled(images: Tensor, rules: Preprocessing) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class WholeScan:
-    """A scan on the network's grid without augmentation, for validation."""
+    """A scan as inference would see it (box, network grid, area averages), for validation."""
 
+    store: Store
     scan: Scan
-    images: Tensor  # (z, 1, h, w)
-    targets: Tensor  # (z, c, h, w)
+    rules: Preprocessing
 
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Network input (n <= size, 1, h, w) and targets (n, c, h, w), feet first.
 
-def whole_scan(store: Store, scan: Scan, rules: Preprocessing) -> WholeScan:
-    """The scan as inference would see it: box, network grid, area averages."""
-    grid = grid_of(scan, rules)
-    images = normalise(grid, store.images(scan), rules)[:, None]
-    targets = grid.forward(store.targets(scan)) / np.float32(255)
-    return WholeScan(scan, torch.from_numpy(images), torch.from_numpy(targets))
+        One batch in memory at a time: as float32, a long scan takes gigabytes.
+        """
+        grid = grid_of(self.scan, self.rules)
+        for start in range(0, self.scan.shape[0], size):
+            stop = min(start + size, self.scan.shape[0])
+            images = normalise(grid, self.store.images(self.scan, start, stop), self.rules)
+            targets = grid.forward(self.store.targets(self.scan, start, stop)) / np.float32(255)
+            yield torch.from_numpy(images[:, None]), torch.from_numpy(targets)

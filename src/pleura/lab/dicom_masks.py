@@ -20,7 +20,7 @@ from pleura.errors import GeometryError, PleuraError, UnreadableError
 from pleura.findings import count_of
 from pleura.lab.label_map import Canvas, LabelMap, painting_order
 from pleura.lab.mask_objects import MaskObject, items
-from pleura.lab.polygons import fill_even_odd
+from pleura.lab.polygons import Polygon, fill_even_odd, without_duplicates
 from pleura.read.dicom_frames import Slice
 from pleura.read.dicom_headers import read_headers
 from pleura.read.dicom_values import integer_of, text_of
@@ -47,6 +47,10 @@ class DicomMasks:
 
     objects: tuple[MaskObject, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return tuple(found.path for found in self.objects)
 
     def read(self, volume: Volume) -> LabelMap:
         """Labels on the volume's grid.
@@ -189,7 +193,8 @@ def _placed(
 class _Contours:
     """The contours of an RTSTRUCT file, filled by the even-odd rule, so that inner ones cut holes.
 
-    DICOM PS3.3 C.8.8.6: closed planar contours in the patient's mm.
+    DICOM PS3.3 C.8.8.6: closed planar contours in the patient's mm. A contour that is there twice
+    would be a hole of its own size, so it counts once.
     """
 
     def __init__(self, path: Path) -> None:
@@ -200,19 +205,29 @@ class _Contours:
 
     def paint(self, structure: str, numbers: Sequence[int], canvas: Canvas) -> None:
         planes: set[int] = set()
+        twice: set[int] = set()
+        nothing: set[int] = set()
         for number in numbers:
             filled = self._polygons(number, canvas.geometry)
-            for z, polygons in filled.items():
+            for z, drawn in filled.items():
+                polygons = without_duplicates(drawn)
                 rows, columns = np.nonzero(fill_even_odd(polygons, canvas.geometry.shape_zyx[1:]))
                 canvas.paint(structure, (np.full(rows.size, z), rows, columns))
+                if len(polygons) < len(drawn):
+                    twice.add(z)
+                if not rows.size:
+                    nothing.add(z)
             planes |= filled.keys()
         if planes:
             self._check_gaps(structure, planes, canvas)
+        for found, what in ((twice, "are there twice and count once"), (nothing, "hold no pixel")):
+            if found:
+                canvas.note(f"contours of {structure} {what} on {count_of(len(found), 'slice')}")
 
-    def _polygons(self, number: int, geometry: Geometry) -> dict[int, list[Vector]]:
+    def _polygons(self, number: int, geometry: Geometry) -> dict[int, list[Polygon]]:
         """Slice -> polygons in pixels (x, y)."""
         inverse = np.linalg.inv(geometry.affine)
-        found: dict[int, list[Vector]] = {}
+        found: dict[int, list[Polygon]] = {}
         for points in self._closed(number):
             xyz = points @ inverse[:3, :3].T + inverse[:3, 3]
             depth = float(xyz[:, 2].mean())

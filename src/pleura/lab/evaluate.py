@@ -72,7 +72,7 @@ class _Labelled:
         return self.path is not None and is_picture(self.path)
 
     def where(self, structure: str) -> BoolArray:
-        """Voxels of "right", "left" or "airways"."""
+        """Voxels of "right", "left", "airways", or "lungs" whose side is unknown."""
         return any_of(self.array, getattr(self.scheme, structure))
 
     @property
@@ -126,8 +126,8 @@ def evaluate_folders(
     """Evaluate every reference in a folder, matched to predictions by scan name.
 
     A name is the file's name without suffix and without a trailing `_lungs` or `_seg`. A file
-    without partner, or a pair that can't be compared, gets a row with `error` and no structures, so
-    that a missing prediction never improves a table.
+    without partner, or a pair that can't be compared, gets a row with `error` and no structures.
+    Means are over the others, so that tables say how many of the references were evaluated.
 
     Raises:
         UsageError: no folder, no pair, or two files of one folder with the same name.
@@ -220,7 +220,9 @@ def _structures(
                     "airways; leave them out of the evaluation or name another scheme."
                 )
     yield "lungs", lungs_of(pred.array, pred.scheme), lungs_of(ref.array, ref.scheme)
-    sides = not options.merge and pred.scheme.has_sides and ref.scheme.has_sides
+    sides = not options.merge and all(
+        mask.scheme.has_sides and not mask.where("lungs").any() for mask in (pred, ref)
+    )
     for name in ["right", "left"] * sides + ["airways"] * options.include_airways:
         yield name, pred.where(name), ref.where(name)
 

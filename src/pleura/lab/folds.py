@@ -20,8 +20,9 @@ def training_and_validation(
         fold: the part that validates.
 
     Raises:
-        UsageError: fewer patients than folds.
+        UsageError: a patient with two roles, or fewer patients than folds.
     """
+    _check_roles(store, folds)
     train, validation = list(store.of_role("train")), list(store.of_role("validation"))
     if folds == 0:
         return train, validation
@@ -36,6 +37,24 @@ def training_and_validation(
         [scan for scan in scans if parts[scan.patient] != fold],
         [scan for scan in scans if parts[scan.patient] == fold],
     )
+
+
+def _check_roles(store: Store, folds: int) -> None:
+    """Raise UsageError when a patient trains in one source and is held out in another.
+
+    Each source is split by itself, so that nothing else notices. Folds deal train and validation
+    anew, so there only test must stay apart.
+    """
+    known: dict[str, Scan] = {}
+    for role in ("train", "validation", "test"):
+        for scan in store.of_role(role):
+            other = known.setdefault(scan.patient, scan)
+            if other.role != role and (folds == 0 or role == "test"):
+                raise UsageError(
+                    f"{store.path} has the patient '{scan.patient}' as {other.role} in "
+                    f"'{other.source}' and as {role} in '{scan.source}'; give both one role, or "
+                    "rename one in the split file if only the names coincide, and prepare again."
+                )
 
 
 def deal(scans: Iterable[Scan], folds: int) -> dict[str, int]:

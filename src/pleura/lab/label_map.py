@@ -46,6 +46,10 @@ class LabelMap:
 class LabelSource(Protocol):
     """Where a scan's labels come from."""
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files that the labels are in."""
+
     def read(self, volume: Volume) -> LabelMap:
         """The labels; `volume` gives the grid to sources that have none of their own.
 
@@ -67,6 +71,10 @@ class LabelFile:
     path: Path
     scheme: Scheme | str | None = None
     ignored: Collection[int] = frozenset()
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return (self.path,)
 
     def read(self, volume: Volume) -> LabelMap:  # noqa: ARG002 - it has a grid of its own
         """See `LabelSource.read`.
@@ -106,6 +114,10 @@ class StructureFiles:
 
     folder: Path
     files: Mapping[str, Path]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return tuple(self.files.values())
 
     def read(self, volume: Volume) -> LabelMap:  # noqa: ARG002 - the files have a grid
         canvas: Canvas | None = None

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pleura.errors import UsageError, as_pleura_error
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 PLOT_SUFFIXES = (".png", ".svg")
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c")
 GREY = "#666666"
 STYLE: Mapping[str, Any] = {
     "font.size": 9.0,
@@ -39,8 +40,14 @@ STYLE: Mapping[str, Any] = {
 
 
 @contextmanager
-def styled_figure(width_in: float, height_in: float) -> Iterator[Figure]:
+def styled_figure(
+    width_in: float, height_in: float, look: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[Figure]:
     """An empty figure (Agg, no window, no global state); draw and render it inside the `with`.
+
+    Args:
+        width_in, height_in: inches.
+        look: matplotlib's parameters that differ from `STYLE`.
 
     Raises:
         UsageError: matplotlib isn't installed.
@@ -51,13 +58,15 @@ def styled_figure(width_in: float, height_in: float) -> Iterator[Figure]:
     except ModuleNotFoundError as error:
         raise as_pleura_error(error) from None
     # Our parameters over matplotlib's own defaults, whatever the user's matplotlibrc says.
-    look: Any = {**mpl.rcParamsDefault, **STYLE, "backend": "agg"}
-    with mpl.rc_context(look):
+    every: Any = {**mpl.rcParamsDefault, **STYLE, **look, "backend": "agg"}
+    with mpl.rc_context(every):
         yield Figure(figsize=(width_in, height_in), layout="constrained")
 
 
 def rendered(figure: Figure, suffix: str) -> bytes:
     """The figure as PNG or SVG, equal for equal figures; call it inside `styled_figure`.
+
+    It names neither date nor matplotlib's version.
 
     Raises:
         UsageError: another suffix than .png and .svg.
@@ -68,8 +77,8 @@ def rendered(figure: Figure, suffix: str) -> bytes:
             f"A plot can't be written as '{suffix}'; use {' or '.join(PLOT_SUFFIXES)}."
         )
     stream = io.BytesIO()
-    dated: dict[str, Any] = {"Date": None} if kind == ".svg" else {"Software": None}
-    figure.savefig(stream, format=kind[1:], metadata=dated)
+    unsaid = ("Date", "Creator", "Format", "Type") if kind == ".svg" else ("Software",)
+    figure.savefig(stream, format=kind[1:], metadata=dict.fromkeys(unsaid))
     return stream.getvalue()
 
 

@@ -7,10 +7,34 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+Polygon = npt.NDArray[np.float64]
+_SAME_POINT_DIGITS = 6  # of a pixel: far below what a file says, far above rounding
 
-def fill_even_odd(
-    polygons: Iterable[npt.NDArray[np.float64]], shape: tuple[int, int]
-) -> npt.NDArray[np.bool_]:
+
+def without_duplicates(polygons: Iterable[Polygon]) -> list[Polygon]:
+    """The first of polygons (n, 2) with the same corners, wherever they start and turn."""
+    found: dict[tuple[tuple[float, ...], ...], Polygon] = {}
+    for polygon in polygons:
+        found.setdefault(_canonical(polygon), polygon)
+    return list(found.values())
+
+
+def _canonical(polygon: Polygon) -> tuple[tuple[float, ...], ...]:
+    """The corners from the smallest on, in the direction that comes first in order, none twice."""
+    ring = [tuple(corner) for corner in np.round(polygon, _SAME_POINT_DIGITS).tolist()]
+    ring = [now for now, before in zip(ring, ring[-1:] + ring, strict=False) if now != before]
+    if not ring:  # a point
+        return (tuple(polygon[0].tolist()),)
+    smallest = min(ring)
+    return min(
+        tuple(turned[start:] + turned[:start])
+        for turned in (ring, ring[::-1])
+        for start, corner in enumerate(turned)
+        if corner == smallest
+    )
+
+
+def fill_even_odd(polygons: Iterable[Polygon], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """Pixels whose centre lies inside an odd number of polygons, so that inner ones make holes.
 
     Args:

@@ -13,14 +13,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pleura.errors import GeometryError, UsageError, as_pleura_error
+from pleura.errors import GeometryError, OutputError, UsageError, as_pleura_error
 from pleura.lab.label_map import GRID_TOLERANCE_MM, LabelMap
 from pleura.lab.masks import IntArray
-from pleura.lab.prepare_report import PreparedScan, PrepareReport, warnings_about
+from pleura.lab.prepare_report import (
+    PreparedScan,
+    PrepareReport,
+    role_conflicts,
+    warnings_about,
+)
 from pleura.lab.sides import add_to_nearer_side, sides_from_geometry, sides_look_swapped
 from pleura.lab.sources import LeftOut, Pair, Search, find_pairs
 from pleura.lab.split import Split
-from pleura.lab.store import StoreGrid, StoreWriter
+from pleura.lab.store import StoreGrid, StoreWriter, scans_of_other_sources
 from pleura.labels import (
     AIRWAY_LABELS,
     AIRWAYS,
@@ -51,7 +56,7 @@ class PrepareOptions:
         layout: a name of `sources.LAYOUTS`, None finds out.
         split: CSV with set, name, patient, role.
         patients: CSV with name, patient; roles then come from a hash of the patient. Without both
-            files each scan is a patient of its own.
+            files each scan is a patient of its own, of DICOM the layout says who is.
         set_name: the data set's name in the split and the store; None takes the folder's name.
         grid: how finely the store samples.
     """
@@ -106,12 +111,12 @@ def prepare_source(
     Raises:
         UsageError: no known layout, nothing usable in it, or a split or patients file that doesn't
             name every scan.
-        OutputError: the report can't be written.
+        OutputError: the store or the report can't be written.
     """
     if options.labels is not None:
         resolve_scheme((), options.labels)  # an unknown name is refused before any work
     set_name = options.set_name or source.resolve().name
-    split = _split(options, set_name)
+    split = split_of(options, set_name)
     layout, found = find_pairs(Search(source, options.more_images, options.labels), options.layout)
     roles = {pair.name: split.of(pair.name, pair.patient) for pair in found.pairs}
     left_out = list(found.left_out)
@@ -120,19 +125,23 @@ def prepare_source(
         for pair in progress(found.pairs) if progress else found.pairs:
             try:
                 labelled = load_pair(pair)
+                scan = writer.add(
+                    labelled.volume, labelled.occupancy, labelled.channels, pair.name,
+                    *roles[pair.name],
+                )  # fmt: skip
+            except OutputError:  # the disk's trouble is every scan's
+                raise
             except Exception as error:  # whatever a damaged file does to a library
                 left_out.append(LeftOut(pair.name, str(as_pleura_error(error))))
                 continue
-            scan = writer.add(
-                labelled.volume, labelled.occupancy, labelled.channels, pair.name, *roles[pair.name]
-            )
             prepared.append(PreparedScan(scan, labelled.scheme, labelled.notes))
             del labelled  # before the next one is read
         if not prepared:
             raise UsageError(f"{source} has no usable pair: {left_out[-1]}")
     warnings = (
         *found.warnings, *warnings_about(prepared, split.file is None),
-        *_patient_warnings(split, roles, options),
+        *_patient_warnings(split, roles, options, found.about_patients),
+        *role_conflicts(prepared, scans_of_other_sources(store, set_name)),
     )  # fmt: skip
     report = PrepareReport(
         str(source), set_name, (layout.name, layout.title), tuple(prepared), tuple(left_out),
@@ -208,7 +217,8 @@ def _place_unsided(
     return True
 
 
-def _split(options: PrepareOptions, set_name: str) -> Split:
+def split_of(options: PrepareOptions, set_name: str) -> Split:
+    """Who is who in a data set, as the options say; raises UsageError."""
     if options.split and options.patients:
         raise UsageError("--split names the patients, too; leave --patients out.")
     if options.split:
@@ -217,13 +227,11 @@ def _split(options: PrepareOptions, set_name: str) -> Split:
 
 
 def _patient_warnings(
-    split: Split, roles: dict[str, tuple[str, str]], options: PrepareOptions
-) -> Sequence[str]:
+    split: Split, roles: dict[str, tuple[str, str]], options: PrepareOptions,
+    without_file: Sequence[str],
+) -> Sequence[str]:  # fmt: skip
     if split.file is None:
-        return [
-            "Each scan (of DICOM, each study) counts as a patient of its own and gets its role by "
-            "a hash; where a patient has several, as a few in LUNA16 have, say so by --patients."
-        ]
+        return without_file
     unknown = sorted(set(split.entries) - set(roles))
     if not unknown or options.split:
         return []

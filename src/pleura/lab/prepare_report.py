@@ -121,6 +121,26 @@ def warnings_about(scans: Sequence[PreparedScan], by_hash: bool) -> list[str]:
     return sentences
 
 
+def role_conflicts(scans: Sequence[PreparedScan], others: Sequence[Scan]) -> list[str]:
+    """A sentence for each other source of the store that gives one of these patients another role.
+
+    Patients are known by name alone, so that two of one name may be two people.
+    """
+    roles = {prepared.scan.patient: prepared.scan.role for prepared in scans}
+    found: dict[str, dict[str, Scan]] = {}
+    for scan in others:
+        if roles.get(scan.patient, scan.role) != scan.role:
+            found.setdefault(scan.source, {}).setdefault(scan.patient, scan)
+    return [
+        f"{count_of(len(patients), 'patient')} of this set "
+        f"{'has' if len(patients) == 1 else 'have'} another role in the set '{source}', such as "
+        f"{first.patient} ({roles[first.patient]} here, {first.role} there); unless the names only "
+        "coincide, give both sets one --split file."
+        for source, patients in found.items()
+        for first in [next(iter(patients.values()))]
+    ]
+
+
 def _some(names: Sequence[str]) -> str:
     """ "a", or "12 scans (a, b, ...)"."""
     if len(names) == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 from collections import Counter
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 
 from pleura.errors import UsageError
+from pleura.lab import checkpoint
 from pleura.lab.config import TrainConfig, from_table
 from pleura.lab.store import Store
 from pleura.write.atomic import write_bytes
@@ -21,22 +23,50 @@ def write_or_check_config(config: TrainConfig, store: Store, run: Path) -> None:
     """Write config.json, or compare it with the one that is there.
 
     Raises:
-        UsageError: the folder holds a run of another config.
+        UsageError: the folder holds a run of another config, or one trained on another split.
     """
-    path = run / "config.json"
+    path, split = run / "config.json", split_hash(store)
     if path.exists():
         if read_config(run) != config:
             raise UsageError(f"{run} holds a run of another config; name another run folder.")
+        # A run from before the hash was written may have any split.
+        if read_record(run).get("split", split) != split:
+            raise UsageError(
+                f"{run} was trained on another split of {store.path}; name another run folder or "
+                "prepare as before."
+            )
         return
     counts = Counter((scan.source, scan.role) for scan in store.scans)
     record = {
         "config": config.to_dict(),
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
         "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "data": {f"{source}/{role}": scans for (source, role), scans in sorted(counts.items())},
+        "split": split,
     }
     run.mkdir(parents=True, exist_ok=True)
     write_bytes(path, json.dumps(record, indent=1).encode())
+
+
+def split_hash(store: Store) -> str:
+    """SHA-256 of who is in a store and in which role, whatever the order of its scans."""
+    rows = sorted([s.source, s.name, s.patient, s.role, list(s.shape)] for s in store.scans)
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def read_record(run: Path) -> dict[str, Any]:
+    """What config.json holds: config, versions, threads, data, split; older runs lack the last.
+
+    Raises:
+        UsageError: no readable config.json there.
+    """
+    try:
+        record: dict[str, Any] = json.loads((run / "config.json").read_text(encoding="utf-8"))
+        record["config"]  # what isn't a table with a config raises
+        return record
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{run} has no readable config.json ({error}); train again.") from error
 
 
 def read_config(run: Path) -> TrainConfig:
@@ -45,11 +75,28 @@ def read_config(run: Path) -> TrainConfig:
     Raises:
         UsageError: no readable config.json there.
     """
+    table = read_record(run)["config"]
     try:
-        record = json.loads((run / "config.json").read_text(encoding="utf-8"))
-        return from_table(TrainConfig, record["config"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return from_table(TrainConfig, table)
+    except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{run} has no readable config.json ({error}); train again.") from error
+
+
+def is_finished(run: Path, config: TrainConfig) -> bool:
+    """Whether all steps are done, or patience came to its end.
+
+    Raises:
+        UsageError: a damaged checkpoint or metrics.jsonl.
+    """
+    last = run / "last.safetensors"
+    if not last.exists():
+        return False
+    state = checkpoint.read_state(last)
+    step = state["step"]
+    if step >= state.get("steps", 0):
+        return True
+    waited = [line for line in read_metrics(run) if state["best_step"] < line["step"] <= step]
+    return 0 < config.patience <= len(waited)
 
 
 def append_metrics(run: Path, record: Mapping[str, Any]) -> None:
@@ -60,12 +107,14 @@ def append_metrics(run: Path, record: Mapping[str, Any]) -> None:
 def read_metrics(run: Path) -> list[dict[str, Any]]:
     """One record an epoch: step, loss, dice, validation_loss, best, learning_rate, seconds.
 
+    A last line without its end is left out: it's being written, or a kill cut it off.
+
     Raises:
         UsageError: missing or damaged.
     """
     try:
-        lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
     except (OSError, ValueError) as error:
         raise UsageError(f"{run} has no readable metrics.jsonl ({error}); train again.") from error
 

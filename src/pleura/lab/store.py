@@ -13,9 +13,9 @@ A source is written to a temporary folder and renamed when complete.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pleura.body import Box, body_box
-from pleura.errors import UsageError
+from pleura.errors import OutputError, UsageError
+from pleura.lab.leftovers import of_this_process, remove_leftovers
 from pleura.labels import CHANNELS
 from pleura.preprocess import NetworkGrid, Orientation
 from pleura.volume import AIR_HU, HUArray, LabelArray, Volume
@@ -97,6 +98,8 @@ class Scan:
 class StoreWriter:
     """Writes one source of a store; use as a context manager. An error leaves nothing behind.
 
+    What a killed process of this machine left of the same source is removed first.
+
     Raises:
         UsageError: a source's name that can't be a folder's in the store, or an unknown frame.
     """
@@ -111,12 +114,15 @@ class StoreWriter:
             raise UsageError(f"frame must be one of {', '.join(FRAMES)}, not {self.grid.frame!r}.")
         self.source = source
         self._final = store / source
-        self._folder = store / f".{source}.partial-{os.getpid()}"
+        self._folder = store / of_this_process(f".{source}.partial-")
         self._scans: list[Scan] = []
         self._offset = 0
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(self._final.parent, f".{self.source}.partial-")
+        if self._final.exists():  # else an older one may be the only copy
+            remove_leftovers(self._final.parent, f".{self.source}.older-")
         self._images: BinaryIO = (self._folder / "images.bin").open("wb")
         self._targets: BinaryIO = (self._folder / "targets.bin").open("wb")
         return self
@@ -125,7 +131,25 @@ class StoreWriter:
         self, volume: Volume, occupancy: npt.NDArray[np.bool_], channels: tuple[str, ...],
         name: str, patient: str, role: str,
     ) -> Scan:  # fmt: skip
-        """Append a scan with its targets, booleans (channels, z, y, x) on the volume's grid."""
+        """Append a scan with its targets, booleans (channels, z, y, x) on the volume's grid.
+
+        After another error nothing of the scan is in the store, and the next one can be added.
+
+        Raises:
+            OutputError: the store can't be written.
+        """
+        try:
+            return self._append(volume, occupancy, channels, (name, patient, role))
+        except OutputError:
+            raise
+        except Exception:
+            self._cut_back()
+            raise
+
+    def _append(
+        self, volume: Volume, occupancy: npt.NDArray[np.bool_], channels: tuple[str, ...],
+        who: tuple[str, str, str],
+    ) -> Scan:  # fmt: skip
         orientation = Orientation.of(volume.geometry)
         hu: HUArray = orientation.apply(volume.array)  # type: ignore[assignment]
         height, width = hu.shape[1:]
@@ -144,12 +168,17 @@ class StoreWriter:
         for start in range(0, hu.shape[0], 16):
             part = slice(start, start + 16)
             image = grid.forward(np.clip(hu[part], AIR_HU, 3071), padding=AIR_HU)
-            image.round().astype("<i2").tofile(self._images)
             targets = [grid.forward(orientation.apply(c)[part]) * 255 for c in occupancy]
-            np.stack(targets, axis=1).round().astype(np.uint8).tofile(self._targets)
+            with self._writing():
+                # Unlike `tofile`, these always report a full disk.
+                self._images.write(image.round().astype("<i2").tobytes())
+                self._targets.write(np.stack(targets, axis=1).round().astype(np.uint8).tobytes())
+        with self._writing():
+            self._images.flush()
+            self._targets.flush()
         h, w = grid.shape
         scan = Scan(
-            name, patient, role, self.source, self._offset, (hu.shape[0], h, w),
+            *who, self.source, self._offset, (hu.shape[0], h, w),
             (spacing_z, grid.pixel_mm, grid.pixel_mm),
             _box_on_grid(body, frame, (h, w), grid.pixel_mm, spacing_yx), channels, whole,
         )  # fmt: skip
@@ -157,13 +186,30 @@ class StoreWriter:
         self._offset += scan.voxels
         return scan
 
+    def _cut_back(self) -> None:
+        """Take away what was written of a scan that isn't complete."""
+        with self._writing():
+            for file, size in ((self._images, 2), (self._targets, len(CHANNELS))):
+                file.seek(self._offset * size)
+                file.truncate()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"{self._final} could not be written ({error.strerror or error}); free space or "
+                "choose another place."
+            ) from error
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
         try:
-            self._images.close()
-            self._targets.close()
+            with self._writing(), self._targets, self._images:
+                pass  # closing writes, too
             if kind is None and self._scans:
                 self._publish()
         finally:
@@ -178,7 +224,7 @@ class StoreWriter:
             "scans": [asdict(scan) for scan in self._scans],
         }
         (self._folder / "index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
-        older = self._final.with_name(f".{self.source}.older-{os.getpid()}")
+        older = self._final.with_name(of_this_process(f".{self.source}.older-"))
         if self._final.exists():
             self._final.rename(older)
         self._folder.rename(self._final)
@@ -253,6 +299,21 @@ class Store:
 
     def of_role(self, role: str) -> Iterator[Scan]:
         return (scan for scan in self.scans if scan.role == role)
+
+
+def scans_of_other_sources(store: Path, source: str) -> list[Scan]:
+    """The scans of every other source of a store, without those of sources that can't be read."""
+    scans = []
+    for index in sorted(store.glob("*/index.json")):
+        name = index.parent.name
+        if name == source or name.startswith("."):
+            continue
+        try:
+            entries = json.loads(index.read_text(encoding="utf-8"))["scans"]
+            scans += [replace(_scan_from(entry), source=name) for entry in entries]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return scans
 
 
 def _scan_from(entry: Mapping[str, Any]) -> Scan:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pleura.findings import count_of
 from pleura.lab.patients import owners
 from pleura.lab.statistics import MIN_PATIENTS, bootstrap_interval
 from pleura.write.atomic import write_bytes
@@ -51,7 +52,8 @@ def summary(rows: Sequence[Row], patients: Mapping[str, str] | None = None) -> d
         patients: scan name -> patient, where patients have several scans; patients are resampled.
 
     Returns:
-        `scans` and `patients` (how many), `failed` [{name, message}], and `structures`
+        `scans`, `references` and `patients` (how many were evaluated, of how many references, and
+        whose), `failed` [{name, message}], and `structures`
         {structure: {metric: {n, mean, median, worst {value, name}, ci95 [low, high] or null,
         infinite}}}.
     """
@@ -69,6 +71,7 @@ def summary(rows: Sequence[Row], patients: Mapping[str, str] | None = None) -> d
     ]
     return {
         "scans": len(done),
+        "references": references_in(rows),
         "patients": _patients([row["name"] for row in done], patients),
         "failed": failed,
         "structures": structures,
@@ -155,13 +158,19 @@ def to_markdown(rows: Sequence[Row], patients: Mapping[str, str] | None = None) 
     found = summary(rows, patients)
     parts = []
     for structure, metrics in found["structures"].items():
-        parts += [*_summary_table(structure, metrics), *_scan_table(structure, rows), ""]
+        heading = f"{structure.capitalize()} ({_evaluated(metrics, found)})"
+        parts += [*_summary_table(heading, metrics), *_scan_table(structure, rows), ""]
     if found["structures"]:
         parts += [_about_patients(found["patients"], patients is None), *resampled_note(rows), ""]
     if found["failed"]:
         parts += ["### Not evaluated", ""]
         parts += [f"- {cell(item['name'])}: {item['message']}" for item in found["failed"]]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def references_in(rows: Sequence[Row]) -> int:
+    """How many references there are, those that could not be evaluated among them."""
+    return sum(row["error"] is None or row["reference"] != "" for row in rows)
 
 
 def _patients(names: Sequence[str], patients: Mapping[str, str] | None) -> int:
@@ -187,10 +196,15 @@ def resampled_note(rows: Sequence[Row]) -> list[str]:
     return ["", f"Resampled onto the reference's grid (nearest neighbour): {', '.join(names)}."]
 
 
-def _summary_table(structure: str, metrics: Mapping[str, Any]) -> list[str]:
+def _evaluated(metrics: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """Of how many references a structure's means speak: what is missing improves them unseen."""
+    return f"{metrics['dice']['n']} of {count_of(found['references'], 'reference')} evaluated"
+
+
+def _summary_table(heading: str, metrics: Mapping[str, Any]) -> list[str]:
     scans = metrics["dice"]["n"]
     lines = [
-        f"### {structure.capitalize()} ({scans} scan{'s' if scans != 1 else ''})",
+        f"### {heading}",
         "",
         "| metric | mean | 95 % interval | median | worst |",
         "|---|---|---|---|---|",

@@ -24,7 +24,7 @@ from torch import nn
 from pleura.errors import UsageError
 from pleura.lab import checkpoint, run_folder
 from pleura.lab.config import TrainConfig
-from pleura.lab.dataset import TrainingSlices, whole_scan
+from pleura.lab.dataset import TrainingSlices, WholeScan
 from pleura.lab.distributed import Group, group
 from pleura.lab.folds import training_and_validation
 from pleura.lab.losses import loss_by_name, planes_of
@@ -56,7 +56,7 @@ def train(config: TrainConfig, run: Path, progress: Progress | None = None) -> S
         The state at the end: step, steps, best validation Dice and loss, and their step.
 
     Raises:
-        UsageError: a run folder of another config, no store, no scans.
+        UsageError: a run folder of another config or split, no store, no scans.
     """
     with group(config.accumulate) as processes, deterministic(config.deterministic):
         return _Run(config, run, processes, progress).until_done()
@@ -91,7 +91,17 @@ class _Run:
             self.state = checkpoint.load(
                 run / "last.safetensors", self.network, self.optimizer, self._averaged
             )
+            self._give_up_lost_best()
         self.wrapped = processes.wrapped(self.network)
+
+    def _give_up_lost_best(self) -> None:
+        """Killed between best and last, a run has lost the best checkpoint that last knows of.
+
+        Its place is empty then for the epoch that is trained again, which took it before.
+        """
+        best = self.run / "best.safetensors"
+        if best.exists() and checkpoint.read_state(best)["step"] > self.state["step"]:
+            self.state = {**self.state, "best_dice": -1.0, "best_loss": None}
 
     @property
     def _averaged(self) -> nn.Module | None:
@@ -155,9 +165,8 @@ class _Run:
     def _finish_epoch(self, loss: float, began: float, writer: Any) -> None:
         """Validate, log, keep the best and save."""
         network = self._averaged or self.network
-        # One scan in memory at a time: a store may hold a thousand.
         rules = self.config.preprocessing
-        whole = (whole_scan(self.store, scan, rules) for scan in self.validation)
+        whole = [WholeScan(self.store, scan, rules) for scan in self.validation]
         found = validate(network, whole, self.processes.device, self.config)
         improved = is_better(found, self.state, self.config.best_by, self.validation)
         self.state["seconds"] += time.perf_counter() - began
@@ -207,7 +216,8 @@ def is_better(found: Validation, state: State, best_by: str, validation: Sequenc
     if not validation:
         return True
     if best_by == "loss":
-        return state["best_loss"] is None or found.loss < state["best_loss"]
+        best = state["best_loss"]
+        return best is None or not math.isfinite(best) or found.loss < best
     return bool(found.dice["mean"] > state["best_dice"])
 
 
@@ -229,7 +239,7 @@ def set_training(network: nn.Module, freeze_norm: bool) -> None:
 
 @contextmanager
 def deterministic(wanted: bool) -> Iterator[None]:
-    """Only algorithms that give the same bits each time, inside; torch raises for others."""
+    """Only algorithms that torch calls deterministic, inside; it raises for others."""
     before = torch.are_deterministic_algorithms_enabled()
     if wanted:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it

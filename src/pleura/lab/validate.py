@@ -44,9 +44,8 @@ def validate(
     for item in scans:
         known = known_channels(item.scan)
         total = overlap = 0
-        for start in range(0, len(item.images), _BATCH):
-            part = slice(start, start + _BATCH)
-            images, targets = item.images[part].to(device), item.targets[part].to(device)
+        for batch in item.batches(_BATCH):
+            images, targets = (part.to(device) for part in batch)
             images = images.contiguous(memory_format=torch.channels_last)
             with autocast(device, config.precision):
                 logits = network(images)

@@ -73,5 +73,6 @@ def done(tmp_path_factory) -> Done:
 def back_there(done: Done, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The study's working folder, with its narrow networks."""
     monkeypatch.chdir(done.folder)
+    monkeypatch.setattr("torch.set_num_threads", lambda _: None)  # see `one_thread`
     with narrow():
         yield done.folder

@@ -137,6 +137,15 @@ def test_a_report_is_all_files_and_the_same_bytes_twice(tmp_path: Path) -> None:
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
 
 
+def test_a_figure_of_an_earlier_report_goes(tmp_path: Path) -> None:
+    (tmp_path / "notes.svg").write_text("mine")
+    write_report(realistic_study(seeds=(0,)), tmp_path)
+    assert (tmp_path / "curves.svg").exists()
+    write_report(tiny_study(), tmp_path)  # without curves
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == sorted({*_FILES, "notes.svg"} - {"curves.svg"})
+
+
 def test_a_failure_leaves_the_earlier_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from pleura.errors import UsageError
+from pleura.lab.plots import COLOURS, STYLE
 from pleura.lab.study.plots import INK, curves_svg, strips_svg
 from pleura.lab.study.scores import Curve, ScanScore, StudyRecord
 from tests.lab.study.fake_record import HOSTILE, TRAINED, hostile_study, realistic_study, tiny_study
@@ -106,3 +107,11 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(UsageError, match=r"pleura\[lab\]"):
         strips_svg(tiny_study())
+
+
+def test_the_look_is_that_of_all_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pleura.lab.plots.STYLE", {**STYLE, "font.size": 13.0})
+    svg = strips_svg(tiny_study())
+
+    assert svg and "13px" in svg
+    assert COLOURS[0] in svg

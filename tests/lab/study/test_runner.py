@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from pleura.cli import main
 from pleura.errors import UsageError
 from pleura.lab.store import Store
-from pleura.lab.study import runner, scoring
+from pleura.lab.study import data, runner, scoring
 from pleura.lab.study.runner import run_study
 from pleura.segmenter import Segmenter, SegmentOptions
 from tests.lab.small_store import small_chest
@@ -91,7 +92,7 @@ def test_what_is_finished_is_not_repeated(done, again, monkeypatch):
         raise AssertionError("repeated")
 
     monkeypatch.setattr(runner, "export_run", fail)
-    monkeypatch.setattr(runner, "prepare_source", fail)
+    monkeypatch.setattr(data, "prepare_source", fail)
     monkeypatch.setattr(scoring, "score_scan", fail)
     record, progress = again()
     assert progress.steps == 0
@@ -141,7 +142,7 @@ def test_facts_name_data_budget_and_machine(done):
 def test_rows_of_two_stores_are_refused(done):
     rows = (*done.config.rows, replace(done.config.rows[0], title="x", changes={"store": "other"}))
     with pytest.raises(UsageError, match="one store"):
-        runner.store_path(replace(done.config, rows=rows))
+        data.store_path(replace(done.config, rows=rows))
 
 
 def test_missing_encoder_weights_are_said_before_anything_is_prepared(done, here):
@@ -149,3 +150,30 @@ def test_missing_encoder_weights_are_said_before_anything_is_prepared(done, here
     with pytest.raises(UsageError, match=r"no encoder weights at no\.pth.*Res18 BCE"):
         run_study(replace(done.config, rows=rows), Silent())
     assert not any(here.iterdir())
+
+
+def test_a_cut_off_marker_of_an_export_is_no_obstacle(done, again):
+    model = done.config.model_folder(done.config.rows[1], 1)
+    (model / "exported.json").write_text("")
+    record, _ = again()
+    assert record.scores == done.record.scores
+
+
+def test_changed_settings_of_a_trained_row_are_refused(done, again):
+    row = replace(done.config.rows[1], changes={"loss": "bce+dice"})
+    with pytest.raises(
+        UsageError, match=r"settings of 'Res18 BCE' have changed.*delete that folder"
+    ):
+        again(replace(done.config, rows=(row,)))
+
+
+def test_two_rows_of_one_title_are_refused(done, again):
+    others = replace(done.config.others, models=("lungs", "lungs"))
+    with pytest.raises(UsageError, match=r"Two rows are called 'lungs 0\.1\.0'"):
+        again(replace(done.config, others=others))
+
+
+def test_torchrun_is_refused(done, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["study", str(done.folder / "study-seed.toml")]) == 2
+    assert "one process" in capsys.readouterr().err

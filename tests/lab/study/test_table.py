@@ -54,6 +54,14 @@ def test_details_tests_and_seeds_have_the_hand_computed_numbers() -> None:
     assert "- **Net, s4, seed 2**: The disk was full." in left_out
 
 
+def test_all_patients_together_are_not_tested_again(realistic: str) -> None:
+    tests = _section(realistic, "Paired tests")
+
+    assert not [line for line in tests.splitlines() if line.startswith("| All patients |")]
+    assert "All patients together aren't tested" in tests
+    assert "aren't tested" not in to_markdown(tiny_study())  # of one set
+
+
 def test_two_test_volumes_get_neither_interval_nor_p_value(realistic: str) -> None:
     tests = [line for line in realistic.splitlines() if line.startswith("| Volumes |")]
     volumes = _section(realistic, "Intervals and worst scans").split("### Slices")[0]

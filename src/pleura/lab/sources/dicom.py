@@ -2,7 +2,8 @@
 
 A mask belongs to the CT series that it refers to (SeriesInstanceUID, else the slices'
 SOPInstanceUIDs, else the only series of its FrameOfReferenceUID), never to one that merely lies
-beside it. A scan is named by its SeriesInstanceUID; a study counts as one patient.
+beside it. A scan is named by its SeriesInstanceUID. Its patient is told by the PatientID (a hash of
+it), or by the study where that says nothing.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def _find(search: Search) -> Found:
             left_out.append(LeftOut(_shown(path, search), reason))
         else:
             masks.setdefault(series.uid, []).append(found)
+    patients, about_patients = _patients(dicom)
     pairs = []
     for uid, series in sorted(dicom.series.items()):
         if uid not in masks:
@@ -57,8 +59,32 @@ def _find(search: Search) -> Found:
             continue
         unused = _listed([name for found in chosen for name in found.others])
         labels = DicomMasks(tuple(chosen), (f"not used: {unused}",) if unused else ())
-        pairs.append(Pair(uid, series.files[0].parent, labels, series, series.study or None))
-    return Found(tuple(pairs), tuple(left_out))
+        pairs.append(Pair(uid, series.files[0].parent, labels, series, patients[uid]))
+    return Found(tuple(pairs), tuple(left_out), about_patients=about_patients)
+
+
+def _patients(dicom: DicomIndex) -> tuple[dict[str, str | None], tuple[str, ...]]:
+    """SeriesInstanceUID -> patient (None: unknown), and what is to be said about that.
+
+    One PatientID for all studies is what anonymised data may have, so it tells no patients apart.
+    """
+    every = dicom.series.values()
+    studies, ids = {series.study for series in every}, {series.patient for series in every}
+    shared = len(studies) > 1 and len(ids) == 1 and "" not in ids
+    patients = {
+        s.uid: (s.study or None) if shared else (s.patient or s.study or None) for s in every
+    }
+    if shared:
+        words = f"All {len(studies)} DICOM studies have one PatientID, as anonymised ones may"
+    elif "" in ids:
+        nameless = {series.study for series in every if not series.patient}
+        words = f"{len(nameless)} of {len(studies)} DICOM studies lack a PatientID"
+    else:
+        return patients, ()
+    return patients, (
+        f"{words}, so each of them counts as a patient; where a patient has several, say so by "
+        "--patients.",
+    )
 
 
 def _scan_of(references: References, dicom: DicomIndex) -> tuple[CTSeries | None, str]:

@@ -1,7 +1,11 @@
-"""Every DICOM file under some folders: CT series, their slices, and the files that hold masks."""
+"""Every DICOM file under some folders: CT series, their slices, and the files that hold masks.
+
+A PatientID is read only to tell patients apart, and kept as the beginning of its SHA-256.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,17 +22,22 @@ from pleura.volume import Volume
 
 _TAGS = (
     "SOPClassUID", "SOPInstanceUID", "Modality", "StudyInstanceUID", "SeriesInstanceUID",
-    "FrameOfReferenceUID",
+    "FrameOfReferenceUID", "PatientID",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class CTSeries:
-    """One CT series: its UIDs and its files, wherever they lie."""
+    """One CT series: its UIDs and its files, wherever they lie.
+
+    Args:
+        patient: the first 12 digits of the PatientID's SHA-256, "" without one.
+    """
 
     uid: str
     study: str
     frame_of_reference: str
+    patient: str = ""
     files: list[Path] = field(default_factory=list)
 
     def read(self) -> Volume:
@@ -74,11 +83,16 @@ def _sort_in(path: Path, ds: pydicom.Dataset, found: DicomIndex) -> None:
         series = found.series.get(uid)
         if series is None:
             frame = text_of(ds, "FrameOfReferenceUID")
-            series = found.series[uid] = CTSeries(uid, text_of(ds, "StudyInstanceUID"), frame)
+            study, patient = text_of(ds, "StudyInstanceUID"), _short_hash(text_of(ds, "PatientID"))
+            series = found.series[uid] = CTSeries(uid, study, frame, patient)
         series.files.append(path)
         found.series_of_instance[text_of(ds, "SOPInstanceUID")] = uid
     elif not kind and text_of(ds.file_meta, "MediaStorageSOPClassUID") != MEDIA_DIRECTORY:
         found.damaged.append(path)
+
+
+def _short_hash(identifier: str) -> str:
+    return identifier and hashlib.sha256(identifier.encode(errors="replace")).hexdigest()[:12]
 
 
 def _dicom_files(folders: Iterable[Path]) -> Iterator[Path]:

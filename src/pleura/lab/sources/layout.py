@@ -12,6 +12,11 @@ from pleura.lab.sources.dicom_index import CTSeries
 from pleura.read import read
 from pleura.volume import Volume
 
+EACH_SCAN_A_PATIENT = (
+    "Each scan counts as a patient of its own and gets its role by a hash; where a patient has "
+    "several, as a few in LUNA16 have, say so by --patients."
+)
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -22,7 +27,7 @@ class Pair:
         image: a file that pleura reads, or a folder of DICOM.
         labels: gives the labels on a grid.
         series: which DICOM series of `image` it is, when the layout knows.
-        patient: what is known to be one patient (a DICOM study); None takes the name.
+        patient: what is known to be one patient (of DICOM); None takes the name.
     """
 
     name: str
@@ -49,11 +54,16 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Found:
-    """What a layout finds in a folder."""
+    """What a layout finds in a folder.
+
+    Args:
+        about_patients: warnings that hold where no file of the user's says who the patients are.
+    """
 
     pairs: tuple[Pair, ...]
     left_out: tuple[LeftOut, ...] = ()
     warnings: tuple[str, ...] = ()
+    about_patients: tuple[str, ...] = (EACH_SCAN_A_PATIENT,)
 
 
 @dataclass(frozen=True)

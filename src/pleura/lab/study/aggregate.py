@@ -139,7 +139,7 @@ class Aggregate:
             doesn't place them.
         sets: data sets in the record's order; `ALL_SETS` last where there are several.
         cells: (row, set, role) -> numbers; a combination without scores isn't there.
-        tests: in the order of sets, then rows.
+        tests: in the order of sets, then rows; none for `ALL_SETS`, whose patients they hold.
     """
 
     rows: tuple[str, ...]
@@ -182,7 +182,9 @@ def aggregate(record: StudyRecord) -> Aggregate:
                 if chosen:
                     cells[row, set_, role] = _cell(seeds, chosen, pooled=set_ == ALL_SETS)
     rows = tuple(dict.fromkeys([*record.rows, *(title for title, _ in record.missing)]))
-    return Aggregate(rows, tuple(sets), cells, _tests(cells, record, sets))
+    # Pooled patients are tested in their own sets; once more would only enlarge Holm's family.
+    tests = _tests(cells, record, [set_ for set_ in sets if set_ != ALL_SETS])
+    return Aggregate(rows, tuple(sets), cells, tests)
 
 
 def _check(record: StudyRecord) -> None:

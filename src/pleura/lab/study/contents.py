@@ -26,6 +26,7 @@ from pleura.lab.study.wording import (
 from pleura.lab.tables import p_value
 
 _MOST_ERRORS = 20
+_POOLED = f"{title(ALL_SETS)} together aren't tested: they are the same patients again."
 _OR_VALUES = f"95 % interval, or values below {MIN_PATIENTS} patients"
 
 
@@ -178,7 +179,7 @@ def _tests(record: StudyRecord, numbers: Aggregate) -> Iterator[Table]:
             f"Dice minus Dice of {record.reference_row}, test",
             ("Set", "Row", "Mean difference", _OR_VALUES,
              "Higher / lower / equal", "p", "p (Holm)"),
-            tuple(lines), heads=2,
+            tuple(lines), note=_POOLED if ALL_SETS in numbers.sets else "", heads=2,
         )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from pleura import record as records
 from pleura.infer.onnxruntime_engine import available_cores
 from pleura.lab import run_folder
+from pleura.lab.config import TrainConfig
 from pleura.lab.split import ROLES
 from pleura.lab.store import Store
 from pleura.lab.study.config import StudyConfig
@@ -21,10 +23,11 @@ def facts(study: StudyConfig, store: Store) -> tuple[tuple[str, str], ...]:
     return (
         *data_facts(study, store),
         ("Budget", budget(study)),
-        ("Shared by all rows", shared(study)),
+        ("Shared by all rows", shared(study)[0]),
+        ("Different", shared(study)[1]),
         ("Seeds", ", ".join(str(seed) for seed in study.seeds)),
         ("Training time", training_time(study)),
-        ("Machine", f"{cpu_name()}, {available_cores()} cores, {device_name()}"),
+        ("Machine", f"{cpu_name()}, {available_cores()} cores; {trained_on(study)}"),
         ("Versions", ", ".join(f"{name} {version}" for name, version in versions().items())),
         *study.notes.items(),
     )
@@ -55,19 +58,41 @@ def budget(study: StudyConfig) -> str:
     return f"{'; '.join(dict.fromkeys(texts))} ({same})"
 
 
-def shared(study: StudyConfig) -> str:
-    config = study.config_of(study.rows[0], 0)
-    rules, optimizer = config.preprocessing, config.optimizer
+def shared(study: StudyConfig) -> tuple[str, str]:
+    """What all rows have in common, and what else each has ("" for nothing)."""
+    parts = {row.title: settings(study.config_of(row, 0)) for row in study.rows}
+    common = [part for part in next(iter(parts.values())) if all(part in p for p in parts.values())]
+    own = {row: [part for part in mine if part not in common] for row, mine in parts.items()}
+    differing = "; ".join(f"{row}: {', '.join(mine)}" for row, mine in own.items() if mine)
+    return "; ".join(common), differing
+
+
+def settings(config: TrainConfig) -> list[str]:
+    """The settings that a reader asks for, a phrase each."""
+    rules, optimizer, network = config.preprocessing, config.optimizer, config.network
     low, high = rules.window_hu
-    start = "ImageNet or other given weights" if config.network.encoder_weights else "random start"
-    crop = "cropped to the body" if rules.crop == "body" else "whole field of view"
-    return (
-        f"HU clipped to ({low:g}, {high:g}), scaling {rules.scaling}, {rules.long_side} pixels on "
-        f"the longer side, {crop}; {optimizer.kind} {optimizer.learning_rate:g}, "
-        f"{optimizer.schedule}; augmentation {'on' if config.augment.enabled else 'off'}; {start}; "
-        f"{config.precision}; best checkpoint by validation {config.best_by}; "
-        f"post-processing {config.postprocessing}"
-    )
+    start = network.encoder_weights
+    phrases = [
+        network.encoder,
+        f"loss {config.loss}",
+        f"channels {' and '.join(network.channels)}",
+        f"encoder starts from {Path(start).name}" if start else "random start",
+        f"HU clipped to ({low:g}, {high:g})",
+        f"scaling {rules.scaling}",
+        f"{rules.long_side} pixels on the longer side",
+        "cropped to the body" if rules.crop == "body" else "whole field of view",
+        f"{optimizer.kind} {optimizer.learning_rate:g}",
+        f"{optimizer.schedule} learning rate",
+        f"augmentation {'on' if config.augment.enabled else 'off'}",
+        config.precision,
+        f"best checkpoint by validation {config.best_by}",
+        f"post-processing {config.postprocessing}",
+    ]
+    if rules.stretch_hu:
+        phrases.append(f"stretched from {rules.stretch_hu}")
+    if config.ema:
+        phrases.append(f"moving average {config.ema:g}")
+    return phrases
 
 
 def training_time(study: StudyConfig) -> str:
@@ -90,10 +115,12 @@ def versions() -> dict[str, str]:
     return {**records.versions(), "torch": torch.__version__}
 
 
-def device_name() -> str:
-    if torch.cuda.is_available():
-        return f"trained on {torch.cuda.get_device_name()}"
-    return f"trained on the CPU with {torch.get_num_threads()} threads"
+def trained_on(study: StudyConfig) -> str:
+    """Threads and device of the runs, as they were recorded."""
+    runs = [study.run_folder(row, seed) for row in study.rows for seed in study.seeds]
+    records = [json.loads((run / "config.json").read_text(encoding="utf-8")) for run in runs]
+    kinds = {f"{record['threads']} threads on {record.get('device', 'cpu')}" for record in records}
+    return f"trained with {' and with '.join(sorted(kinds))}"
 
 
 def cpu_name() -> str:

@@ -1,19 +1,17 @@
 """A study's figures as SVG: learning curves, and every scan's Dice as a dot.
 
 Dice is drawn on an axis that is logarithmic in 1 - Dice and labelled in Dice: near 1, where all
-rows crowd, halving the error is the same distance everywhere. Colours are Okabe and Ito's, which
-colour-blind readers tell apart; shapes and dashes say the same again.
+rows crowd, halving the error is the same distance everywhere. Shapes and dashes say the same
+as colours.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from pleura.errors import as_pleura_error
+from pleura.lab.plots import COLOURS, rendered, styled_figure
 from pleura.lab.split import ROLES
 from pleura.lab.study.aggregate import ALL_SETS, Aggregate, Cell, aggregate
 from pleura.lab.study.scores import Curve, StudyRecord
@@ -24,9 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # The page turns these into its own colours.
-INK, PAPER, BLUE = "#010203", "#fefefd", "#0072b2"
-_COLOURS = (BLUE, "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8c8c8c")
-_ROLE_STYLES = {"train": ("#8c8c8c", "s"), "validation": ("#e69f00", "^"), "test": (BLUE, "o")}
+INK, PAPER, BLUE = "#010203", "#fefefd", COLOURS[0]
+_ORANGE, _GREY = COLOURS[4], COLOURS[6]
+_ROLE_STYLES = {"train": (_GREY, "s"), "validation": (_ORANGE, "^"), "test": (BLUE, "o")}
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 _DICE_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995)
 _LEAST_ERROR = 2e-4
@@ -34,25 +32,25 @@ _DICE_AXIS = "Dice (axis logarithmic in 1 \N{MINUS SIGN} Dice)"
 _LONGEST_NAME = 26
 _WIDTH = 9.0
 _LANE = 0.2  # inches
-_STYLE = {
-    "svg.hashsalt": "pleura", "svg.fonttype": "none", "text.parse_math": False,
-    "font.family": "sans-serif", "font.size": 9, "axes.titlesize": 10, "axes.titleweight": "bold",
-    "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False,
+# What differs from the look of all figures.
+_LOOK = {
+    "font.family": "sans-serif", "axes.titleweight": "bold", "axes.titlelocation": "left",
     "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK,
-    "xtick.color": INK, "ytick.color": INK, "xtick.minor.visible": False,
+    "xtick.color": INK, "ytick.color": INK,
     "figure.facecolor": PAPER, "axes.facecolor": "none", "savefig.facecolor": PAPER,
-    "grid.color": "#8c8c8c", "grid.alpha": 0.3, "grid.linewidth": 0.6,
-    "legend.frameon": False, "axes.axisbelow": True,
+    "axes.grid": False, "grid.color": _GREY, "grid.alpha": 0.3,
+    "figure.constrained_layout.w_pad": 0.1, "figure.constrained_layout.h_pad": 0.1,
 }  # fmt: skip
+FIGURES = ("curves", "strips")
 
 
 def figures(record: StudyRecord, numbers: Aggregate) -> dict[str, str]:
-    """Name ("curves", "strips") -> SVG, of those that have something to show.
+    """Name (of `FIGURES`) -> SVG, of those that have something to show.
 
     Raises:
         UsageError: matplotlib isn't installed.
     """
-    drawn = {"curves": curves_svg(record), "strips": strips_svg(record, numbers)}
+    drawn = dict(zip(FIGURES, (curves_svg(record), strips_svg(record, numbers)), strict=True))
     return {name: svg for name, svg in drawn.items() if svg is not None}
 
 
@@ -66,13 +64,13 @@ def curves_svg(record: StudyRecord) -> str | None:
     """
     if not record.curves:
         return None
-    with _figure(_WIDTH, 3.9) as figure:
+    with styled_figure(_WIDTH, 3.9, _LOOK) as figure:
         loss, score = figure.subplots(1, 2)
         rows = [row for row in record.rows if any(curve.row == row for curve in record.curves)]
         for i, row in enumerate(rows):
             runs = [curve for curve in record.curves if curve.row == row]
             for j, curve in enumerate(sorted(runs, key=lambda curve: curve.seed)):
-                style = {"color": _COLOURS[i % len(_COLOURS)], "linestyle": _DASHES[j % 4]}
+                style = {"color": COLOURS[i % len(COLOURS)], "linestyle": _DASHES[j % 4]}
                 _line(loss, curve, curve.loss, style)
                 _line(score, curve, [_error(value) for value in curve.validation_dice], style)
         loss.set_title("Training loss")
@@ -85,7 +83,7 @@ def curves_svg(record: StudyRecord) -> str | None:
             axes.set_xlabel("Training step")
             axes.grid(visible=True)
         _curve_legend(figure, rows, sorted({curve.seed for curve in record.curves}))
-        return _svg(figure)
+        return rendered(figure, ".svg").decode()
 
 
 def strips_svg(record: StudyRecord, numbers: Aggregate | None = None) -> str | None:
@@ -102,7 +100,8 @@ def strips_svg(record: StudyRecord, numbers: Aggregate | None = None) -> str | N
         return None
     lanes = {set_: list(_lanes(numbers, set_)) for set_ in sets}
     heights = [len(lanes[set_]) + 1.5 for set_ in sets]
-    with _figure(_WIDTH, _LANE * sum(heights) + 0.9 + 0.35 * len(sets)) as figure:
+    height = _LANE * sum(heights) + 0.9 + 0.35 * len(sets)
+    with styled_figure(_WIDTH, height, _LOOK) as figure:
         panels = figure.subplots(
             len(sets), 1, sharex=True, squeeze=False, height_ratios=heights
         ).ravel()  # fmt: skip
@@ -114,7 +113,7 @@ def strips_svg(record: StudyRecord, numbers: Aggregate | None = None) -> str | N
         _dice_axis(panels[-1], "x", errors, names=0.17)
         panels[-1].set_xlabel(f"{_DICE_AXIS}, better to the right")
         _role_legend(figure)
-        return _svg(figure)
+        return rendered(figure, ".svg").decode()
 
 
 def _lanes(numbers: Aggregate, set_: str) -> Iterator[tuple[float, str, str, Cell]]:
@@ -208,7 +207,7 @@ def _curve_legend(figure: Figure, rows: Sequence[str], seeds: Sequence[int]) -> 
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=_COLOURS[i % len(_COLOURS)], linewidth=2.5, label=_short(row))
+        Line2D([], [], color=COLOURS[i % len(COLOURS)], linewidth=2.5, label=_short(row))
         for i, row in enumerate(rows)
     ]
     if len(seeds) > 1:
@@ -245,28 +244,3 @@ def _short(name: str) -> str:
         if len(plain) <= _LONGEST_NAME
         else f"{plain[: _LONGEST_NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
     )
-
-
-@contextmanager
-def _figure(width: float, height: float) -> Iterator[Figure]:
-    """A figure in inches under our style, whatever the user's own settings are.
-
-    No pyplot: nothing global, no window system.
-    """
-    try:
-        import matplotlib.style
-        from matplotlib.figure import Figure
-        from matplotlib.layout_engine import ConstrainedLayoutEngine
-    except ModuleNotFoundError as error:
-        raise as_pleura_error(error) from None
-    with matplotlib.style.context(["default", _STYLE]):
-        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
-        yield Figure(figsize=(width, height), layout=layout)
-
-
-def _svg(figure: Figure) -> str:
-    """Without date, version or any address but the XML names, so that runs give equal files."""
-    buffer = StringIO()
-    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(buffer, format="svg", metadata=nothing)
-    return buffer.getvalue()

@@ -55,6 +55,11 @@ def _sentences(record: StudyRecord, numbers: Aggregate) -> Iterator[str]:
         "Only the test column is a fair comparison: trained rows were fitted to the training "
         "patients, and validation chose their checkpoint."
     )
+    if record.models:
+        yield (
+            f"{', '.join(record.models)} wasn't trained here; whether it has seen these test "
+            "patients, its model card must say."
+        )
     for set_ in numbers.sets:
         patients = len(set(numbers.scans(set_, _TEST).values()))
         if 0 < patients < MIN_PATIENTS:

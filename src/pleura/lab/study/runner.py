@@ -11,17 +11,15 @@ What is finished is not repeated: a study that is killed goes on where it was.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from pleura.errors import UsageError
 from pleura.infer.model_folder import open_model
 from pleura.lab import checkpoint, run_folder
 from pleura.lab.export import ExportOptions, export_run
-from pleura.lab.prepare import PrepareOptions, prepare_source
-from pleura.lab.store import Store, StoreGrid
-from pleura.lab.study.config import DataSet, Row, StudyConfig
+from pleura.lab.study.config import Row, StudyConfig
+from pleura.lab.study.data import Tracker, prepared_store
 from pleura.lab.study.facts import facts
 from pleura.lab.study.methods import BaselineMethod, LungmaskMethod, Method, ModelMethod
 from pleura.lab.study.pictures import PICTURE_NOTE, worst_cases
@@ -29,21 +27,14 @@ from pleura.lab.study.scores import Curve, StudyRecord
 from pleura.lab.study.scoring import Scores, cases, score_all
 from pleura.lab.train import Progress as StepProgress
 from pleura.lab.train import train
+from pleura.write.atomic import write_bytes
 
-T = TypeVar("T")
 
-
-class Progress(Protocol):
-    """What shows a study's progress."""
-
-    def say(self, sentence: str) -> None:
-        """A new stage."""
+class Progress(Tracker, Protocol):
+    """What shows a study's progress: stages, items worked on, training steps."""
 
     def training(self, title: str) -> StepProgress:
         """What a run reports its steps to."""
-
-    def track(self, items: Sequence[T], title: str) -> Iterable[T]:
-        """The items, while they are worked on."""
 
 
 def run_study(study: StudyConfig, progress: Progress, threads: int = 0) -> StudyRecord:
@@ -61,8 +52,7 @@ def run_study(study: StudyConfig, progress: Progress, threads: int = 0) -> Study
     # What can't be had is said before hours of work.
     others = other_methods(study, missing, threads)
     check_weights(study)
-    prepare_missing(study, progress)
-    store = Store(store_path(study))
+    store = prepared_store(study, progress)
     for row, seed in runs(study):
         finish_run(study, row, seed, progress)
     trained = [
@@ -70,6 +60,7 @@ def run_study(study: StudyConfig, progress: Progress, threads: int = 0) -> Study
         for row, seed in runs(study)
     ]
     methods: list[Method] = [*trained, *others]
+    check_titles(methods)
     progress.say("Scoring")
     todo = cases(store, study.data)
     kept = Scores(study.folder / "scores.jsonl")
@@ -86,50 +77,13 @@ def run_study(study: StudyConfig, progress: Progress, threads: int = 0) -> Study
         facts=facts(study, store),
         missing=tuple(missing.items()),
         picture_note=PICTURE_NOTE,
+        models=tuple(method.row for method in others if not isinstance(method, BaselineMethod)),
     )
 
 
 def runs(study: StudyConfig) -> list[tuple[Row, int]]:
     """(row, seed) of every training run; all rows with the first seed come first."""
     return [(row, seed) for seed in study.seeds for row in study.rows]
-
-
-def store_path(study: StudyConfig) -> Path:
-    """The one store that all rows train from.
-
-    Raises:
-        UsageError: a row names another store.
-    """
-    stores = {study.config_of(row, 0).store for row in study.rows}
-    if len(stores) != 1:
-        raise UsageError(f"All rows must train from one store, not from {', '.join(stores)}.")
-    return Path(stores.pop())
-
-
-def prepare_missing(study: StudyConfig, progress: Progress) -> None:
-    """Put the data sets that the store lacks into it."""
-    store = store_path(study)
-    for data in study.data:
-        if (store / data.name / "index.json").exists():
-            continue
-        progress.say(f"Preparing {data.name}")
-        store.mkdir(parents=True, exist_ok=True)
-        prepare_source(
-            Path(data.source), store, prepare_options(study, data),
-            lambda pairs: progress.track(tuple(pairs), "Preparing"),
-        )  # fmt: skip
-
-
-def prepare_options(study: StudyConfig, data: DataSet) -> PrepareOptions:
-    return PrepareOptions(
-        labels=data.labels,
-        more_images=data.search().more_images,
-        layout=data.layout,
-        split=Path(data.split) if data.split else None,
-        patients=Path(data.patients) if data.patients else None,
-        set_name=data.name,
-        grid=StoreGrid(long_side=study.store_long_side, frame=study.store_frame),
-    )
 
 
 def check_weights(study: StudyConfig) -> None:
@@ -159,18 +113,40 @@ def other_methods(study: StudyConfig, missing: dict[str, str], threads: int) -> 
     return methods
 
 
+def check_titles(methods: list[Method]) -> None:
+    """Raise UsageError when two rows can't be told apart."""
+    names = [(method.row, method.seed) for method in methods]
+    for row, seed in names:
+        if names.count((row, seed)) > 1:
+            raise UsageError(f"Two rows are called '{row}'; rename one, or name a model once.")
+
+
 def finish_run(study: StudyConfig, row: Row, seed: int, progress: Progress) -> None:
     """Train a row with a seed and export its best checkpoint, as far as that isn't done."""
     run, model = study.run_folder(row, seed), study.model_folder(row, seed)
     title = f"{row.title}, seed {seed}"
     progress.say(f"Training {title}")
-    train(study.config_of(row, seed), run, progress.training(title))
+    config = study.config_of(row, seed)
+    if (run / "config.json").exists() and run_folder.read_config(run) != config:
+        raise UsageError(
+            f"The settings of '{row.title}' have changed since {run} was trained; delete that "
+            "folder to train it anew, or give the study another folder."
+        )
+    train(config, run, progress.training(title))
     state = checkpoint.read_state(run / "best.safetensors")
     marker = model / "exported.json"
     wanted = {"step": state["step"], "seconds": state["seconds"]}
-    if not marker.exists() or json.loads(marker.read_text(encoding="utf-8")) != wanted:
+    if read_marker(marker) != wanted:
         export_run(run, model, ExportOptions(version="0.0.0", name=f"{row.slug}-seed{seed}"))
-        marker.write_text(json.dumps(wanted), encoding="utf-8")
+        write_bytes(marker, json.dumps(wanted).encode())
+
+
+def read_marker(path: Path) -> Any:
+    """What was exported; None when that isn't known."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def curve_of(study: StudyConfig, row: Row, seed: int) -> Curve:

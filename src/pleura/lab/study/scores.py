@@ -70,6 +70,7 @@ class StudyRecord:
         facts: what a reader must know to judge the numbers, label -> text, in order (data with
             patients by role, budget, machine, threads, versions, what the references are).
         missing: rows that were asked for but have no numbers, title -> the reason in a sentence.
+        models: rows that are models trained elsewhere.
         picture_note: what the pictures show, for example which contour has which colour.
     """
 
@@ -82,3 +83,4 @@ class StudyRecord:
     facts: tuple[tuple[str, str], ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
     picture_note: str = ""
+    models: tuple[str, ...] = ()
