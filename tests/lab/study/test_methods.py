@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from types import SimpleNamespace
 from typing import ClassVar
@@ -11,6 +12,7 @@ import pytest
 import SimpleITK as sitk
 
 from pleura.errors import UsageError
+from pleura.infer.model_folder import sha256_of
 from pleura.lab.study.methods import BaselineMethod, LungmaskMethod, ModelMethod
 from pleura.volume import Volume
 from tests.lab.small_store import small_chest
@@ -79,3 +81,15 @@ def test_keys_tell_methods_apart(done):
 
 def test_the_baseline_finds_lungs(volume):
     assert BaselineMethod().mask_of(volume).array.any()
+
+
+def test_a_models_key_is_its_weights_and_rules_by_name(done):
+    """Not by their order in the code, which may change and would have everything scored again."""
+    folder = done.folder / done.config.model_folder(done.config.rows[0], 1)
+    sha256, rules = ModelMethod("x", 1, folder).key.split(" ", 1)
+    assert sha256 == sha256_of(folder / "model.onnx")
+    assert json.loads(rules) == {
+        "window_hu": [-1024, 600], "stretch_hu": None, "scaling": "none", "long_side": 64,
+        "multiple": 32, "crop": "none", "threshold": 0.5, "postprocessing": "none",
+        "channels": ["lungs"],
+    }  # fmt: skip

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -49,8 +50,11 @@ class ModelMethod:
     @property
     def key(self) -> str:
         spec = open_model(self.model).spec
-        rules = f"{spec.preprocessing}{spec.threshold}{spec.postprocessing}{spec.channels}"
-        return f"{spec.sha256['main']} {rules}"
+        rules = {
+            **asdict(spec.preprocessing), "threshold": spec.threshold,
+            "postprocessing": spec.postprocessing, "channels": spec.channels,
+        }  # fmt: skip
+        return f"{spec.sha256['main']} {json.dumps(rules, sort_keys=True)}"
 
     @cached_property
     def _segmenter(self) -> Segmenter:
