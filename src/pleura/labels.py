@@ -70,13 +70,16 @@ SCHEMES: Mapping[str, Scheme] = MappingProxyType(
 )
 
 
-def resolve_scheme(values: Iterable[int], wanted: str | None = None) -> Scheme:
+def resolve_scheme(
+    values: Iterable[int], wanted: str | None = None, option: str = "--labels"
+) -> Scheme:
     """Decide which scheme the label values of a file follow.
 
     Args:
         values: the distinct values found (0 may be among them).
         wanted: a scheme's name to obey; None takes pleura's numbers, LUNA16's when the values are
             exactly {3, 4} or {3, 4, 5}, merged when they are {255}, as pictures have it.
+        option: where a user names the scheme, for messages.
 
     Raises:
         UsageError: unknown scheme, values that the scheme doesn't have, or {3} alone, which means
@@ -87,8 +90,7 @@ def resolve_scheme(values: Iterable[int], wanted: str | None = None) -> Scheme:
         raise UsageError(f"Unknown label scheme '{wanted}'; choose one of {', '.join(SCHEMES)}.")
     if wanted is None and found == {3}:
         raise UsageError(
-            "The only label is 3, pleura's airways or LUNA16's left lung; say which by --labels "
-            "(or --pred-labels, --ref-labels)."
+            f"The only label is 3, pleura's airways or LUNA16's left lung; say which by {option}."
         )
     if wanted is None and found == {255}:
         wanted = "merged"
@@ -102,8 +104,7 @@ def resolve_scheme(values: Iterable[int], wanted: str | None = None) -> Scheme:
             shown = f"{surprises[:3]} and {len(surprises) - 3} more (is it an image?)"
         raise UsageError(
             f"Label values {shown} are not in the scheme '{scheme.name}'; "
-            f"name the right one of {', '.join(SCHEMES)} by --labels "
-            "(or --pred-labels, --ref-labels)."
+            f"name the right one of {', '.join(SCHEMES)} by {option}."
         )
     return scheme
 

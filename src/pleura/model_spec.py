@@ -48,13 +48,18 @@ class Preprocessing:
     def __post_init__(self) -> None:
         low, high = self.window_hu
         stretch_low, stretch_high = self.stretch_hu or self.window_hu
-        fine = low < high and stretch_low < stretch_high and min(self.long_side, self.multiple) > 0
-        if not fine or self.scaling not in SCALINGS or self.crop not in CROPS:
-            raise ModelError(
-                f"Preprocessing makes no sense (window {self.window_hu}, stretch "
-                f"{self.stretch_hu}, scaling {self.scaling}, long side {self.long_side}, multiple "
-                f"{self.multiple}, crop {self.crop}); correct the model or config file."
-            )
+        for key, fine, allowed in (
+            ("window_hu", low < high, "two numbers, the lower first"),
+            ("stretch_hu", stretch_low < stretch_high, "two numbers, the lower first"),
+            ("scaling", self.scaling in SCALINGS, " or ".join(SCALINGS)),
+            ("crop", self.crop in CROPS, " or ".join(CROPS)),
+            ("long_side", self.long_side > 0, "at least 1"),
+            ("multiple", self.multiple > 0, "at least 1"),
+        ):
+            if not fine:
+                value = getattr(self, key)
+                shown = list(value) if isinstance(value, tuple) else value
+                raise ModelError(f"preprocessing.{key} must be {allowed}, not {shown!r}.")
         object.__setattr__(self, "window_hu", (float(low), float(high)))
         if self.stretch_hu is not None:
             object.__setattr__(self, "stretch_hu", (float(stretch_low), float(stretch_high)))
@@ -127,7 +132,7 @@ class ModelSpec:
             known = {f.name for f in fields(cls)}
             data = {key: value for key, value in data.items() if key in known}
             data["channels"] = tuple(data["channels"])
-            data["preprocessing"] = Preprocessing(**data["preprocessing"])
+            data["preprocessing"] = _preprocessing(path, data["preprocessing"])
             spec = cls(**data)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{path} is no usable model description ({error}).") from error
@@ -138,3 +143,10 @@ class ModelSpec:
                 f"{path} names the post-processing '{spec.postprocessing}' that pleura lacks."
             )
         return spec
+
+
+def _preprocessing(path: Path, table: Mapping[str, Any]) -> Preprocessing:
+    try:
+        return Preprocessing(**table)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error

@@ -133,7 +133,7 @@ def test_resampled_only_when_asked(pleura: Pleura, sets: Path, phantom: Phantom)
     for i in range(7):
         save(sets / "pred" / f"s{i}.nii.gz", array.astype(np.uint8), finer)
     run = pleura("evaluate", sets / "pred", sets / "ref")
-    assert run.code == 0 and run.out.count("--resample") == 7
+    assert run.code == 2 and "None of the 7 pairs" in run.err and "--resample" in run.err
     call = ("evaluate", sets / "other", sets / "ref", "--resample", "--against", sets / "pred")
     assert "(nearest neighbour): s0, s1, s2, s3, s4, s5, s6." in pleura(*call).out
     run = pleura("evaluate", sets / "pred", sets / "ref", "--resample")
@@ -192,7 +192,11 @@ def test_comparisons_that_do_not_fit(
     run = pleura("evaluate", *arguments)
     assert run.code == 2 and run.out == "" and names(here) == []
     run.assert_one_sentence()
-    words = {"patients": "'s1' and 5 more", "empty": "p.png", "extra": "pip install 'pleura[lab]'"}
+    words = {
+        "patients": "'s1' and 5 more",
+        "empty": "None of the 7 pairs",
+        "extra": "pip install 'pleura[lab]'",
+    }
     assert words.get(case, "") in run.err
 
 

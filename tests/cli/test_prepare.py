@@ -57,3 +57,16 @@ def test_nothing_usable(pleura: Pleura, source: Path, tmp_path: Path) -> None:
     run = pleura("prepare", source, tmp_path / "store", "--json")
     assert run.code == 2 and json.loads(run.out)["error"]["code"] == "usage"
     assert "no usable pair: " in run.err
+
+
+def test_senseless_places_and_sizes(pleura: Pleura, source: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    wrong = {
+        "must be at least 32 pixels, not -3": (source, tmp_path / "s", "--long-side", "-3"),
+        "give a folder for the training store": (source, tmp_path / "file"),
+        "give its data set's folder": (tmp_path / "file", tmp_path / "s"),
+    }
+    for words, call in wrong.items():
+        run = pleura("prepare", *call)
+        assert run.code == 2 and words in run.err and run.err.count("\n") == 1
+    assert not (tmp_path / "s").exists()

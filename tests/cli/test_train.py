@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from pleura.cli.train import StepProgress
 from pleura.lab import cross_validation
 from pleura.lab import export as export_module
 from pleura.lab import train as train_module
@@ -58,6 +59,31 @@ def test_a_run_is_reported_in_one_line(pleura: Pleura, calls, toml: Path) -> Non
     assert result.err == "Training, step 7 of 9: validation Dice 0.9123\n"
     ((config, run),) = calls
     assert (config.store, config.steps, run) == ("elsewhere", 9, Path("runs/mine"))
+
+
+def test_a_run_without_validation_scans_says_so(
+    pleura: Pleura, calls, toml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("best_dice", "best_loss"):
+        monkeypatch.setitem(STATE, key, None)
+    expected = f"7 steps in 2 min; {train_module.NO_VALIDATION}; runs/mine\n"
+    assert pleura("train", str(toml)).out == expected
+    record = pleura("train", str(toml), "--json").json
+    assert record["best_dice"] is None and record["best_loss"] is None
+
+
+def test_a_line_an_epoch_without_validation_scans_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with StepProgress() as progress:
+        progress.update(2, 9, "loss 0.5")
+        progress.update(3, 9, train_module.NO_VALIDATION)
+    assert capsys.readouterr().err == f"Training, step 3 of 9: {train_module.NO_VALIDATION}\n"
+
+
+def test_fewer_than_no_threads_are_refused(pleura: Pleura, calls, toml: Path) -> None:
+    result = pleura("train", str(toml), "--threads=-1")
+    assert result.code == 2
+    result.assert_one_sentence()
+    assert "--threads must be 0 (all cores) or more, not -1" in result.err and not calls
 
 
 def test_folds_are_reported_together(pleura: Pleura, calls, toml: Path) -> None:
@@ -116,7 +142,12 @@ def test_folds_as_json(pleura: Pleura, calls, toml: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "processes", "threads"),
-    [([], "1", 8), ([], "3", 2), (["--threads", "5"], "3", 5)],
+    [
+        ([], "1", 8),
+        ([], "3", 2),
+        (["--threads", "5"], "3", 5),
+        (["--threads", "99"], "1", 8),
+    ],
 )
 def test_the_processes_of_a_torchrun_share_the_cores(
     pleura: Pleura, calls, toml: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str],
@@ -162,7 +193,10 @@ def test_a_fold_of_no_folds_is_refused(pleura: Pleura, calls, toml: Path) -> Non
     [
         ("stepz = 3", "unknown stepz"),
         ("steps = 0", "steps must be at least 1"),
-        ("[preprocessing]\nwindow_hu = [5, 5]", "Preprocessing makes no sense"),
+        (
+            "[preprocessing]\nwindow_hu = [5, 5]",
+            "window_hu must be two numbers, the lower first, not [5, 5]",
+        ),
         ("seed = -1", "seed can't be negative"),
         ("[preprocessing]\nwindow_hu = [0]", "window_hu must be two numbers"),
         ("store = 'nowhere'", "nowhere is no training store"),
@@ -202,16 +236,23 @@ def test_an_export_is_reported_in_one_line_or_as_json(
         )  # fmt: skip
 
     monkeypatch.setattr(export_module, "export_run", fake)
-    result = pleura("export", "run", "model", "--version", "2.0", "--name", "mine",
+    result = pleura("export", "run", "model", "--version", "2.0.0", "--name", "mine",
                     "--checkpoint", "last")  # fmt: skip
-    assert (result.code, result.out) == (0, "mine 2.0 in model, 2.5 MB\n")
+    assert (result.code, result.out) == (0, "mine 2.0.0 in model, 2.5 MB\n")
     assert pleura("export", "run", "other", "--json").json == {
         "schema_version": 1, "model": "other", "name": "lungs", "version": "0.1.0",
         "sha256": "0123", "bytes": 2_500_000, "path": "other/model.onnx",
     }  # fmt: skip
     (run, folder, options), _ = seen
     assert (run, folder) == (Path("run"), Path("model"))
-    assert (options.version, options.name, options.checkpoint) == ("2.0", "mine", "last")
+    assert (options.version, options.name, options.checkpoint) == ("2.0.0", "mine", "last")
+
+
+def test_a_version_that_is_none_is_one_sentence(pleura: Pleura, here: Path) -> None:
+    result = pleura("export", "run", "model", "--version", "new")
+    assert result.code == 2
+    result.assert_one_sentence()
+    assert "must be like 1.2.3, not 'new'" in result.err
 
 
 @pytest.mark.parametrize("record", [None, "{}"])

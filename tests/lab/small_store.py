@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pleura.lab.store import Scan, Store, StoreGrid, StoreWriter
+from pleura.lab.store import Scan, Store, StoreGrid
+from pleura.lab.store_writer import StoreWriter
 from pleura.labels import CHANNELS
 from pleura.volume import Geometry, Volume
 from tests.phantom import Phantom, chest

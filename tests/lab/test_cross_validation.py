@@ -127,3 +127,10 @@ def test_what_makes_no_sense_is_refused(both, tmp_path):
     with pytest.raises(UsageError, match="has 4 patients"):
         train_folds(replace(config, folds=5), tmp_path, Bars())
     assert not list(tmp_path.iterdir())
+
+
+def test_folds_go_into_no_other_folder(both, tmp_path):
+    (tmp_path / "config.json").write_text("{}")  # of a run without folds
+    with pytest.raises(UsageError, match="isn't empty and holds no such run"):
+        train_folds(both[0], tmp_path, Bars())
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]

@@ -19,7 +19,8 @@ from pleura.lab.dataset import (
     known_channels,
     scaled,
 )
-from pleura.lab.store import Store, StoreGrid, StoreWriter
+from pleura.lab.store import Store, StoreGrid
+from pleura.lab.store_writer import StoreWriter
 from pleura.labels import CHANNELS
 from pleura.model_spec import Preprocessing
 from pleura.preprocess import normalise, prepare

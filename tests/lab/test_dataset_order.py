@@ -178,3 +178,20 @@ def test_slices_in_order_need_no_look_at_all_targets(store, monkeypatch):
     assert slices_of(store, in_order=True).steps_per_pass == 3
     with pytest.raises(TypeError):
         slices_of(store)
+
+
+def test_more_slices_a_batch_than_there_are_are_refused_in_order(store):
+    large = replace(SAMPLING, batch_size=19)
+    with pytest.raises(UsageError, match=r"has 18 training slices, fewer than .*batch_size \(19\)"):
+        slices_of(store, large, in_order=True)
+    assert len(slices_of(store, large).draw(0)[0]) == 19  # with replacement
+
+
+def test_a_store_coarser_than_the_network_s_grid_is_refused(tmp_path):
+    phantom, rules = chest((2, 96, 96), (145.0, 4.0, 4.0)), Preprocessing(long_side=64)
+    coarse = one_scan_store(tmp_path / "coarse", phantom, StoreGrid(long_side=48))
+    with pytest.raises(UsageError, match=r"keeps 48 pixels .* of 'a', fewer than .*long_side \(64"):
+        slices_of(coarse, rules=rules)
+    slices_of(one_scan_store(tmp_path / "fine", phantom, StoreGrid(long_side=64)), rules=rules)
+    small = chest((2, 40, 40), (145.0, 10.0, 10.0))  # coarse by itself, not by the store
+    slices_of(one_scan_store(tmp_path / "small", small, StoreGrid(long_side=48)), rules=rules)

@@ -192,10 +192,10 @@ def fast_onnx(monkeypatch):
 def test_an_older_model_is_replaced_with_its_own_card(exported, model, monkeypatch):
     fast_onnx(monkeypatch)
     (model / "stale.onnx").touch()
-    spec = export_run(exported[0], model, ExportOptions(version="2.0", name="other"))
-    assert (spec.name, spec.version) == ("other", "2.0")
+    spec = export_run(exported[0], model, ExportOptions(version="2.0.0", name="other"))
+    assert (spec.name, spec.version) == ("other", "2.0.0")
     assert open_model(model).file("main").read_bytes() == b"network"
-    assert "# other 2.0" in (model / "README.md").read_text()
+    assert "# other 2.0.0" in (model / "README.md").read_text()
     assert not (model / "stale.onnx").exists()
 
 
@@ -205,9 +205,9 @@ def test_a_card_written_by_hand_is_kept(exported, model, monkeypatch, descriptio
     (model / "README.md").write_text("# My card\n")
     if description:
         (model / "model.json").write_text(description)
-    export_run(exported[0], model, ExportOptions(version="2.0"))
+    export_run(exported[0], model, ExportOptions(version="2.0.0"))
     assert (model / "README.md").read_text() == "# My card\n"
-    assert ModelSpec.from_file(model / "model.json").version == "2.0"
+    assert ModelSpec.from_file(model / "model.json").version == "2.0.0"
 
 
 def test_an_empty_folder_is_filled(exported, tmp_path, monkeypatch):
@@ -252,6 +252,23 @@ def test_runs_that_can_not_be_exported(exported, tmp_path):
     assert not target.exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"version": "2.0"}, r"version must be like 1\.2\.3, not '2\.0'"),
+        ({"version": "../1.2.3"}, r"version must be like 1\.2\.3"),
+        ({"version": "1.2.3\n"}, r"version must be like 1\.2\.3"),
+        ({"name": ""}, "name must not be empty"),
+        ({"name": "a/b"}, "name must not be empty nor have slashes"),
+        ({"checkpoint": "first"}, "must be best or last, not 'first'"),
+    ],
+)
+def test_options_that_make_no_sense(options, message):
+    with pytest.raises(UsageError, match=message):
+        ExportOptions(**options)
+    assert ExportOptions("10.0.1-rc.1+cpu", "my lungs", "last").version == "10.0.1-rc.1+cpu"
+
+
 def test_an_unfinished_run_is_exported_only_on_purpose(exported, tmp_path, monkeypatch):
     fast_onnx(monkeypatch)
     run = shutil.copytree(exported[0], tmp_path / "run")
@@ -294,6 +311,7 @@ def test_one_channel_segments_into_merged_labels(tmp_path):
     run = write_run(tmp_path / "run", network, config, dice={"mean": 0.0})
     spec = export_run(run, tmp_path / "model")
     assert spec.channels == ("lungs",)
+    assert spec.training["validation"] == {}  # a mean of no source
     assert "not measured" in (tmp_path / "model" / "README.md").read_text()
     phantom = chest((8, 128, 128), (35.0, 3.0, 3.0))
     segmenter = pleura.Segmenter(tmp_path / "model", threads=1)

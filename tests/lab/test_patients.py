@@ -20,8 +20,10 @@ def test_names_and_patients(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "columns name and patient"),
-        ("name,who\ns1,A\n", "columns name and patient"),
+        (None, "check the path of the table of patients"),
+        ("name,who\ns1,A\n", "its columns are name, who; it needs .* name and patient.$"),
+        ("name;patient\ns1;A\n", "its columns are name;patient; .* patient, separated by commas"),
+        ("", "it is empty; it needs the columns name and patient"),
         ("name,patient\ns1,A\ns1,B\n", "'s1' two patients"),
         ("name,patient\ns1\n", "without name or patient"),
         ("name,patient\n", "names no scan"),
@@ -30,8 +32,9 @@ def test_names_and_patients(tmp_path: Path) -> None:
 def test_unusable_tables(tmp_path: Path, content: str | None, words: str) -> None:
     if content is not None:
         (tmp_path / "p.csv").write_text(content)
-    with pytest.raises(UsageError, match=rf"p\.csv.*{words}"):
+    with pytest.raises(UsageError, match=rf"p\.csv.*{words}") as error:
         read_patients(tmp_path / "p.csv")
+    assert "Errno" not in str(error.value)
 
 
 def test_every_scan_needs_a_row(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from pleura.lab.prepare import (
     prepare_source,
 )
 from pleura.lab.sources import Pair, Search, find_pairs
-from pleura.lab.store import Store, StoreGrid, StoreWriter
+from pleura.lab.store import Store, StoreGrid
+from pleura.lab.store_writer import StoreWriter
 from pleura.labels import CHANNELS
 from pleura.record import schema
 from pleura.volume import Geometry, nibabel_image, sitk_image
@@ -127,7 +128,7 @@ def test_pictures_with_and_without_sides(tmp_path):
         sitk.WriteImage(sitk.GetImageFromArray(phantom.hu[z]), source / "images" / f"{name}.tif")
         Image.fromarray(mask.astype(np.uint8) * 255).save(source / "masks" / f"{name}.png")
     report = prepare_source(source, tmp_path / "store", PrepareOptions(labels="merged"))
-    assert report.slices == 3
+    assert report.slices == 3 and "none holds no label." in report.warnings
     assert report.warnings[0].startswith("Lungs that touch are kept without sides in touch:")
     store = Store(tmp_path / "store")
     apart, none, touch = store.scans
@@ -283,6 +284,57 @@ def test_sides_the_wrong_way_round_are_noted(tmp_path, phantom):
     assert "There are remarks about a in report.json." in report.warnings
 
 
+ONLY_RIGHT = (
+    "Only label 1 in all 2 scans: read as right lungs; if it is both lungs, prepare again with "
+    "--labels merged."
+)
+
+
+def test_masks_of_both_lungs_as_1_are_doubted(tmp_path, phantom):
+    lungs = np.isin(phantom.labels, (1, 2)).astype(np.uint8)
+    for name, labels in (("a", lungs), ("b", lungs), ("none", lungs * 0)):
+        save_pair(tmp_path / "set", name, phantom, labels)
+    report = prepare_source(tmp_path / "set", tmp_path / "store", PrepareOptions())
+    assert report.warnings[0] == ONLY_RIGHT and f"Warning: {ONLY_RIGHT}" in report.summary()
+    assert ONLY_RIGHT in json.loads((tmp_path / "store/set/report.json").read_text())["warnings"]
+    for scheme in ("merged", "pleura"):  # the user has said it
+        options = PrepareOptions(labels=scheme)
+        report = prepare_source(tmp_path / "set", tmp_path / "store", options)
+        assert not report.urgent and not any("Only label" in said for said in report.warnings)
+    save_pair(tmp_path / "set", "c", phantom, np.array([0, 1, 2, 0], np.uint8)[phantom.labels])
+    report = prepare_source(tmp_path / "set", tmp_path / "store", PrepareOptions())
+    assert not report.urgent
+
+
+def test_the_doubt_names_the_scans_and_the_airways(tmp_path, phantom):
+    source = tmp_path / "set"
+    save_pair(source, "a", phantom, np.array([0, 1, 1, 3], np.uint8)[phantom.labels])
+    report = prepare_source(source, tmp_path / "store", PrepareOptions())
+    assert report.urgent[0].startswith("No label 2 in a: 1 was read as right lungs and 3 as airw")
+    assert "remove 3 and prepare again with --labels merged" in report.urgent[0]
+
+
+def test_scans_without_labels_are_counted_and_follow_no_scheme(tmp_path, phantom):
+    source = tmp_path / "set"
+    save_pair(source, "a", phantom)
+    save_pair(source, "b", phantom, phantom.labels * 0)
+    report = prepare_source(source, tmp_path / "store", PrepareOptions())
+    assert "b holds no label." in report.warnings
+    assert not any("several schemes" in sentence for sentence in report.warnings)
+    assert "labels as luna16.\n" in report.summary()
+    save_pair(source, "c", phantom, phantom.labels * 0)
+    save_pair(source, "d", phantom, phantom.labels)
+    report = prepare_source(source, tmp_path / "store", PrepareOptions())
+    assert "2 scans (b, c) hold no label." in report.warnings
+    assert any("several schemes (luna16, pleura)" in sentence for sentence in report.warnings)
+
+
+def test_errors_about_numbers_name_this_command_s_option(tmp_path, phantom):
+    save_pair(tmp_path / "set", "a", phantom, phantom.labels * 7)
+    with pytest.raises(UsageError, match=r"by --labels\.$"):
+        prepare_source(tmp_path / "set", tmp_path / "store", PrepareOptions())
+
+
 def test_totalsegmentator_s_lobes_become_sides(tmp_path, phantom):
     right, left = phantom.labels == 1, phantom.labels == 2
     above = np.arange(6)[:, None, None] >= 3
@@ -357,9 +409,9 @@ def test_scans_of_one_patient_share_a_role(tmp_path, phantom):
     assert [scan.patient for scan in Store(tmp_path / "store").scans] == [
         "scan-6", "scan-2", "scan-6",
     ]  # fmt: skip
-    assert report.warnings == (f"{patients} names 1 scans that aren't here, such as gone.",)
+    assert report.warnings == (f"{patients} has 1 name of scans that aren't here, such as gone.",)
     patients.write_text("name,patient\nscan-0,scan-6\n")
-    with pytest.raises(UsageError, match="no row for 'scan-2'"):
+    with pytest.raises(UsageError, match="no row for 'scan-2' and 1 more; add one for every"):
         prepare_source(source, tmp_path / "store", PrepareOptions(patients=patients))
     with pytest.raises(UsageError, match="leave --patients out"):
         options = PrepareOptions(patients=patients, split=patients)

@@ -31,6 +31,22 @@ def test_a_config_is_written_once_and_then_compared(config, run):
     assert run_folder.read_config(run) == config
 
 
+def test_a_place_that_holds_something_else_is_left_alone(config, tmp_path):
+    store, place = Store(Path(config.store)), tmp_path / "place"
+    place.write_text("mine")
+    with pytest.raises(UsageError, match="place is a file; name a folder"):
+        run_folder.write_or_check_config(config, store, place)
+    assert place.read_text() == "mine"
+    place.unlink()
+    place.mkdir()
+    (place / "thesis.txt").touch()
+    with pytest.raises(UsageError, match="place isn't empty and holds no such run"):
+        run_folder.write_or_check_config(config, store, place)
+    assert [path.name for path in place.iterdir()] == ["thesis.txt"]
+    (place / "thesis.txt").rename(place / ".hidden")
+    run_folder.write_or_check_config(config, store, place)
+
+
 def test_a_run_from_before_an_option_is_one_with_its_default(config, run):
     table = as_json(config)
     del table["ema"], table["augment"]["enabled"], table["preprocessing"]["stretch_hu"]

@@ -143,6 +143,26 @@ def test_folders_that_are_missing_are_named(tree, tmp_path):
         find_pairs(Search(tmp_path / "missing"))
 
 
+@pytest.mark.parametrize("layout", [None, "images-labels"])
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["imagesTr/a.nii"], "imagesTr found, but no labelsTr beside it; add"),
+        (["images/a.nii"], "images found, but no labels or masks beside it; add"),
+        (["imagesTr/a.nii", "labelsTr/"], "imagesTr found, but labelsTr beside it holds no lab"),
+    ],
+)
+def test_images_without_labels_are_said(tree, names, words, layout):
+    with pytest.raises(UsageError, match=f"set is incomplete: {words}"):
+        find_pairs(Search(tree(*names)), layout)
+
+
+def test_a_file_is_no_data_set(tree):
+    source = tree("imagesTr/a.nii", "labelsTr/a.nii")
+    with pytest.raises(UsageError, match=r"a\.nii is a file; give its data set's folder"):
+        find_pairs(Search(source / "imagesTr" / "a.nii"))
+
+
 def test_luna16_as_it_is_downloaded(tree):
     source = tree(
         "subset0/1.3.6.1.mhd", "subset0/1.3.6.1.raw", "subset9/1.3.6.2.mhd", "subset9/1.3.6.2.raw",
@@ -209,7 +229,7 @@ def test_covid_19_ct_seg(tree, masks):
 
 
 def test_an_unknown_layout_lists_the_known_ones(tree):
-    source = tree("scans/a.nii", "imagesTr/a.nii")
+    source = tree("scans/a.nii")
     with pytest.raises(UsageError, match="has no known layout; known are") as error:
         find_pairs(Search(source))
     for name, layout in LAYOUTS.items():

@@ -15,7 +15,8 @@ import pytest
 from pleura.body import Box, body_box
 from pleura.errors import OutputError, UsageError
 from pleura.lab import store as store_module
-from pleura.lab.store import Store, StoreGrid, StoreWriter
+from pleura.lab.store import Store, StoreGrid
+from pleura.lab.store_writer import StoreWriter
 from pleura.labels import CHANNELS
 from pleura.preprocess import NetworkGrid
 from pleura.volume import Geometry, Volume
@@ -277,6 +278,21 @@ def test_frames_and_the_boxes_that_networks_see(tmp_path):
 def test_an_unknown_frame_is_refused(tmp_path):
     with pytest.raises(UsageError, match="frame must be one of body, whole, not 'lungs'"):
         StoreWriter(tmp_path / "store", "set", StoreGrid(frame="lungs"))
+
+
+@pytest.mark.parametrize("long_side", [-3, 0, 31])
+def test_too_few_pixels_are_refused(long_side):
+    with pytest.raises(UsageError, match=f"must be at least 32 pixels, not {long_side}"):
+        StoreGrid(long_side=long_side)
+    assert StoreGrid(long_side=32).long_side == 32
+
+
+def test_a_file_in_the_store_s_place_is_refused_and_kept(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for store, source in ((tmp_path / "file", "set"), (tmp_path, "file")):
+        with pytest.raises(UsageError, match=r"file is a file; give a folder"):
+            StoreWriter(store, source)
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_a_store_from_before_frames_keeps_the_body(tmp_path, phantom):

@@ -12,13 +12,15 @@ import torch
 from safetensors.torch import load_file
 
 from pleura.errors import UsageError
+from pleura.lab import export
 from pleura.lab import train as train_module
 from pleura.lab.augment import AugmentOptions
 from pleura.lab.checkpoint import read_state
 from pleura.lab.config import NetworkOptions, OptimizerOptions
 from pleura.lab.folds import training_and_validation
 from pleura.lab.network import ResUNet
-from pleura.lab.store import Store, StoreGrid, StoreWriter
+from pleura.lab.store import Store, StoreGrid
+from pleura.lab.store_writer import StoreWriter
 from pleura.lab.train import build_network, train
 from pleura.lab.validate import Validation, autocast
 from pleura.model_spec import Preprocessing
@@ -202,10 +204,18 @@ def test_training_stops_when_it_gets_no_better_and_stays_stopped(config, tmp_pat
 def test_without_validation_scans_the_last_epoch_is_the_best(config, tmp_path):
     with StoreWriter(tmp_path / "store", "all") as writer:
         add(writer, small_chest(), "a", "train")
-    alone = epochs_of_one_step(config, 2, store=str(tmp_path / "store"), best_by="loss", patience=1)
-    state = train(alone, tmp_path / "run")
-    assert state["best_step"] == 2
-    assert read_state(tmp_path / "run" / "best.safetensors")["step"] == 2
+    alone = epochs_of_one_step(config, 2, store=str(tmp_path / "store"))
+    run, progress = tmp_path / "run", StopAfter(None)
+    state = train(alone, run, progress)
+    assert (state["best_step"], state["best_dice"], state["best_loss"]) == (2, None, None)
+    assert progress.messages[-1][2] == "no validation scans: the last checkpoint is kept"
+    assert read_state(run / "best.safetensors")["step"] == 2
+    assert train(alone, run) == state
+    assert export.training_record(export.load_members(run, "best"))["validation"] == {}
+    for change, key in (({"patience": 1}, "patience"), ({"best_by": "loss"}, "best_by")):
+        with pytest.raises(UsageError, match=f"^{key}.* needs validation scans, but .* has none"):
+            train(replace(alone, **change), tmp_path / "other")
+        assert not (tmp_path / "other").exists()
 
 
 def test_progress_hears_of_steps_and_epochs(config, tmp_path, monkeypatch):

@@ -12,7 +12,8 @@ from pleura import Geometry, Segmenter, SegmentOptions, UsageError, Volume
 from pleura.lab import checkpoint
 from pleura.lab.config import TrainConfig
 from pleura.lab.export import export_run
-from pleura.lab.store import StoreGrid, StoreWriter
+from pleura.lab.store import StoreGrid
+from pleura.lab.store_writer import StoreWriter
 from pleura.lab.train import build_network, train
 from pleura.labels import CHANNEL_SETS
 from pleura.model_spec import ModelSpec, Preprocessing

@@ -86,10 +86,11 @@ def evaluate(
     _need(scipy=against is not None, matplotlib=picture is not None)
     whose = _patients(patients, reference)
     options = EvaluateOptions(pred_labels or labels, ref_labels or labels, merge, airways, resample)
-    rows = _rows(prediction, reference, options)
+    rows = _rows(prediction, reference, options, "--pred-labels")
     others = scored = None
     if against is not None:
-        others = _rows(against, reference, replace(options, pred_labels=against_labels or labels))
+        other_options = replace(options, pred_labels=against_labels or labels)
+        others = _rows(against, reference, other_options, "--against-labels")
         if not against.is_dir():  # two files of one scan needn't have one name
             others = [{**others[0], "name": rows[0]["name"]}]
     if baseline is not None:
@@ -173,12 +174,24 @@ def _patients(table: Path | None, reference: Path) -> dict[str, str] | None:
     return patients
 
 
-def _rows(prediction: Path, reference: Path, options: EvaluateOptions) -> list[Row]:
+def _rows(
+    prediction: Path, reference: Path, options: EvaluateOptions, labels_option: str
+) -> list[Row]:
     from pleura.lab import evaluate as lab
+    from pleura.lab.label_one import check_label_one
 
     if prediction.is_dir():
-        return lab.evaluate_folders(prediction, reference, options)
-    return [lab.evaluate(prediction, reference, options)]
+        rows = lab.evaluate_folders(prediction, reference, options)
+    else:
+        rows = [lab.evaluate(prediction, reference, options)]
+    if all(row["error"] for row in rows):
+        first = rows[0]
+        raise UsageError(
+            f"None of the {len(rows)} pairs could be evaluated; the first, '{first['name']}': "
+            f"{first['error']['message']}"
+        )
+    check_label_one(rows, options, (labels_option, "--ref-labels"))
+    return rows
 
 
 def _titles(prediction: Path, against: Path | None) -> tuple[str, str]:

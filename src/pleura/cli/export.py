@@ -20,7 +20,7 @@ def export(
     model
         Model folder to write.
     version
-        The model's version.
+        The model's version, like 1.2.3.
     name
         The model's name. Default: the config's.
     checkpoint

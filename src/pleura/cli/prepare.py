@@ -47,14 +47,14 @@ def prepare(
     split
         CSV with the columns set, name, patient, role. Default: by a hash of the patient.
     patients
-        CSV with the columns name and patient, for scans of one patient. Default: every scan is a
-        patient of its own; of DICOM, every PatientID is.
+        CSV with the columns name and patient, a row for every scan; scans of one patient get one
+        role. Default: every scan is a patient of its own; of DICOM, every PatientID is.
     set_name
         Name of the data set in the split file and in the store. Default: the folder's name.
     images
         A further folder that holds images by name, or DICOM CT. May be repeated.
     long_side
-        Pixels of a stored slice along its longer side, at most.
+        Pixels of a stored slice along its longer side, at most; 32 or more.
     frame
         What is kept of a slice: body (with a margin), or whole for a config with crop = "none".
     json

@@ -39,6 +39,9 @@ def study(
     """
     from dataclasses import asdict
 
+    if threads < 0:
+        raise UsageError(f"--threads must be 0 (all cores) or more, not {threads}.")
+    print("Loading", file=sys.stderr, flush=True)
     import torch
 
     from pleura.cli.run import print_json
@@ -55,7 +58,7 @@ def study(
             "call it without torchrun."
         )
     settings = StudyConfig.from_toml(config)
-    torch.set_num_threads(threads or available_cores())
+    torch.set_num_threads(min(threads or available_cores(), available_cores()))
     record = run_study(settings, StudyProgress(), threads)
     page = write_report(record, settings.folder)
     if json:

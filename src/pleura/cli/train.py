@@ -43,7 +43,8 @@ def train(
     fold
         Train this fold alone, counted from 0.
     threads
-        Threads; 0 takes all cores, or the process's share of them under torchrun.
+        Threads, at most one a core; 0 takes all cores, or the process's share of them under
+        torchrun.
     json
         Print one JSON object: the run, its steps and best step, or the folds' scores.
     """
@@ -57,12 +58,15 @@ def train(
     from pleura.lab.train import train as run_training
     from pleura.record import SCHEMA_VERSION
 
+    if threads < 0:
+        raise UsageError(f"--threads must be 0 (all cores) or more, not {threads}.")
     settings = TrainConfig.from_toml(config)
     if store is not None:
         settings = replace(settings, store=str(store))
     run = run or Path("runs") / config.stem
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's on this machine
-    torch.set_num_threads(threads or max(1, available_cores() // processes))
+    cores = available_cores()
+    torch.set_num_threads(min(threads, cores) or max(1, cores // processes))
     if fold is not None and not settings.folds:
         raise UsageError(f"{config} has no folds; leave out --fold.")
     with StepProgress() as progress:
@@ -82,11 +86,15 @@ def train(
 
 
 def _of_run(state: Mapping[str, Any], best_by: str) -> str:
+    from pleura.lab.train import NO_VALIDATION
+
+    done = f"{state['step']} steps in {state['seconds'] / 60:.0f} min"
+    if state["best_dice"] is None:
+        return f"{done}; {NO_VALIDATION}"
     best = f"validation Dice {state['best_dice']:.4f}"
     if best_by == "loss":
         best = f"validation loss {state['best_loss']:.4f} (Dice {state['best_dice']:.4f})"
-    minutes = state["seconds"] / 60
-    return f"{state['step']} steps in {minutes:.0f} min; best {best} at step {state['best_step']}"
+    return f"{done}; best {best} at step {state['best_step']}"
 
 
 def _of_folds(summary: Mapping[str, Any], best_by: str) -> str:
@@ -137,5 +145,6 @@ class StepProgress:
     def update(self, step: int, steps: int, message: str) -> None:
         text = f"{self._title}: {message}"
         self._bar.update(self._task, completed=step, total=steps, description=text)
-        if not self._terminal and message.startswith("validation"):
+        of_epoch = message.startswith(("validation", "no validation"))
+        if not self._terminal and of_epoch:
             print(f"{self._title}, step {step} of {steps}: {message}", file=sys.stderr, flush=True)

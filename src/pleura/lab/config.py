@@ -24,6 +24,8 @@ OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("cosine", "polynomial", "constant")
 BEST_BY = ("dice", "loss")
 _SMALLEST_CANVAS = 64  # 2 x 2 where the network is deepest
+_LARGEST_BATCH = 4096
+NAME_RULE = "must not be empty nor have slashes, backslashes or line breaks"
 _RANGES = ("window_hu", "stretch_hu")
 
 
@@ -144,6 +146,7 @@ def _checks(config: TrainConfig) -> Iterator[tuple[bool, str]]:
     """What must hold, each with what to say when it doesn't."""
     sampling, rules, optimizer = config.sampling, config.preprocessing, config.optimizer
     why = "since the network halves its input five times"
+    yield is_name(config.name), f"name {NAME_RULE}."
     yield config.steps >= 1, f"steps must be at least 1, not {config.steps}."
     yield config.steps_per_epoch >= 1, "steps_per_epoch must be at least 1."
     yield config.seed < 2**63, "seed must be less than 2 to the power of 63."
@@ -154,6 +157,10 @@ def _checks(config: TrainConfig) -> Iterator[tuple[bool, str]]:
     yield config.folds != 1, "folds must be 0 (the store's roles) or at least 2."
     yield config.fold < max(1, config.folds), "fold must be less than folds."
     yield sampling.batch_size >= 1, "sampling.batch_size must be at least 1."
+    yield (
+        sampling.batch_size <= _LARGEST_BATCH,
+        f"sampling.batch_size must be at most {_LARGEST_BATCH}, not {sampling.batch_size}.",
+    )
     yield (
         0 <= sampling.empty_share <= 1 or sampling.empty_share == -1,
         "sampling.empty_share must lie between 0 and 1, or be -1 for slices as they come.",
@@ -220,10 +227,12 @@ def from_table(kind: type[T], data: Mapping[str, Any], where: str = "") -> T:
             value = from_table(nested, value, f"{where}{key}.")
         elif not _fits(value, known[key].default):
             raise UsageError(
-                f"{where}{key} can't be {value!r}; it must be like {known[key].default!r}."
+                f"{where}{key} can't be {_shown(value)}; it must be {_wanted(known[key].default)}."
             )
         elif kind is Preprocessing and key in _RANGES and not _is_pair(value):
-            raise UsageError(f"{where}{key} must be two numbers as [-1024, 600], not {value!r}.")
+            raise UsageError(
+                f"{where}{key} must be two numbers as [-1024, 600], not {_shown(value)}."
+            )
         values[key] = tuple(value) if isinstance(value, list) else value
     return kind(**values)
 
@@ -236,6 +245,31 @@ def _fits(value: object, default: object) -> bool:
         pattern = default[0] if default else ""  # empty ones hold names
         return isinstance(value, list | tuple) and all(_fits(v, pattern) for v in value)
     return default is None or type(value) is type(default)
+
+
+def _wanted(default: object) -> str:
+    """What a value of the default's type is, in words."""
+    if isinstance(default, bool):
+        return "true or false"
+    if isinstance(default, int):
+        return "a whole number"
+    if isinstance(default, float):
+        return "a number"
+    return f"{'text' if isinstance(default, str) else 'a list'}, as {_shown(default)}"
+
+
+def _shown(value: object) -> str:
+    """A value as TOML has it."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_shown, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, str) else str(value)
+
+
+def is_name(name: str) -> bool:
+    """Whether a model can have this name: it stands in results, and files are named by it."""
+    return bool(name.strip()) and name.isprintable() and not set(name) & {"/", "\\"}
 
 
 def _is_number(value: object) -> bool:

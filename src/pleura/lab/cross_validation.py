@@ -36,12 +36,13 @@ def train_folds(
         What cross_validation.json holds.
 
     Raises:
-        UsageError: as `train`; no such fold.
+        UsageError: as `train`; no such fold; `run` is a file or holds something else.
     """
     if config.folds < 2:
         raise UsageError("The config has no folds; set folds = 5, for example.")
     if fold is not None and not 0 <= fold < config.folds:
         raise UsageError(f"There is no fold {fold}; the config has 0 to {config.folds - 1}.")
+    run_folder.check_place(run, is_run=bool(fold_runs(run)))
     with group(config.accumulate) as processes:  # one for all folds
         for number in range(config.folds) if fold is None else (fold,):
             title = f"Fold {number + 1} of {config.folds}"

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from pleura.body import Box
 from pleura.errors import UsageError
+from pleura.findings import count_of
 from pleura.lab.augment import AugmentOptions, Batch, affine_matrices, augment_intensity, swap_sides
 from pleura.lab.store import Scan, Store
 from pleura.labels import CHANNELS
@@ -71,7 +72,7 @@ class TrainingSlices:
 
     Raises:
         UsageError: a source in the weights that the store lacks, no scans, or slices that the
-            store doesn't hold as the config wants them.
+            store doesn't hold as the config wants them, or fewer of them in order than a batch.
     """
 
     def __init__(
@@ -93,6 +94,11 @@ class TrainingSlices:
         for scan in self.scans:
             self._check(scan)
         self._slices = [(scan, z) for scan in self.scans for z in range(scan.shape[0])]
+        if in_order and sampling.batch_size > len(self._slices):
+            raise UsageError(
+                f"{store.path} has {count_of(len(self._slices), 'training slice')}, fewer than "
+                f"sampling.batch_size ({sampling.batch_size}); make that smaller."
+            )
         # It takes a look at all targets, which slices in order don't need.
         self._probability = None if in_order else self._probabilities()
 
@@ -107,6 +113,14 @@ class TrainingSlices:
     def _check(self, scan: Scan) -> None:
         """Raise UsageError when the store or the canvas lacks a part of the scan's slices."""
         scan.box(self.preprocessing.crop)
+        kept, wanted = self.store.long_sides.get(scan.source), self.preprocessing.long_side
+        # A slice as large as the store allows was made coarser; a smaller one is as fine as it was.
+        if kept is not None and kept < wanted and max(scan.shape[1:]) >= kept:
+            raise UsageError(
+                f"{self.store.path} keeps {kept} pixels along the longer side of '{scan.name}', "
+                f"fewer than preprocessing.long_side ({wanted}); make that smaller or run "
+                "`pleura prepare` again with a larger --long-side."
+            )
         if self.augment.enabled:  # then the canvas shows the box, however large
             return
         shape, canvas = grid_of(scan, self.preprocessing).shape, self.sampling.canvas

@@ -243,7 +243,8 @@ def _load(source: str | Path | Mask, wanted: str | None) -> _Labelled:
 
 def _scheme(array: IntArray, wanted: str | None, title: str) -> Scheme:
     try:
-        return resolve_scheme(values_in(array[in_plane_box([array])]), wanted)
+        values = values_in(array[in_plane_box([array])])
+        return resolve_scheme(values, wanted, "--labels (or --pred-labels, --ref-labels)")
     except UsageError as error:
         raise UsageError(f"In {title}: {error}") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,12 +18,14 @@ from torch import Tensor, nn
 from pleura.errors import ModelError, UsageError
 from pleura.infer.model_folder import sha256_of
 from pleura.lab import checkpoint, run_folder
-from pleura.lab.config import TrainConfig
+from pleura.lab.config import NAME_RULE, TrainConfig, is_name
 from pleura.lab.cross_validation import fold_runs
 from pleura.lab.network import ResUNet
 from pleura.model_spec import ModelSpec
 
 ONNX_NAME = "model.onnx"
+CHECKPOINTS = ("best", "last")
+_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")  # SemVer
 _OPSET = 17
 # Largest difference in probability between torch and the exported file: a quarter of the step in
 # which inference keeps probabilities. Networks whose input is HU have large logits to round.
@@ -32,11 +35,24 @@ _KERNEL_DIMENSIONS = 4  # norms and biases stay float32: they weigh nothing
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """Name (None: the config's) and version of the model, and which checkpoint of the run."""
+    """Name (None: the config's) and version of the model, and which checkpoint of the run.
+
+    Raises UsageError for what none of them can be.
+    """
 
     version: str = "0.1.0"
     name: str | None = None
     checkpoint: str = "best"
+
+    def __post_init__(self) -> None:
+        if not _VERSION.fullmatch(self.version):
+            raise UsageError(f"The version must be like 1.2.3, not {self.version!r}.")
+        if self.name is not None and not is_name(self.name):
+            raise UsageError(f"The name {NAME_RULE}.")
+        if self.checkpoint not in CHECKPOINTS:
+            raise UsageError(
+                f"The checkpoint must be {' or '.join(CHECKPOINTS)}, not {self.checkpoint!r}."
+            )
 
 
 class Probabilities(nn.Module):
@@ -117,12 +133,13 @@ def load_members(run: Path, which: str) -> list[Member]:
         UsageError: as `load_run`, or folds that aren't of one config and split.
     """
     folds = fold_runs(run)
-    members = [load_run(path, which) for path in folds or [run]]
-    wanted = members[0].config.folds
-    if len(members) != max(1, wanted) and folds:
+    # Before the checkpoints, since none of them helps then.
+    wanted = run_folder.read_config(folds[0]).folds if folds else 0
+    if folds and len(folds) != max(1, wanted):
         raise UsageError(
-            f"{run} has {len(members)} of {wanted} folds; train the others before the export."
+            f"{run} has {len(folds)} of {wanted} folds; train the others before the export."
         )
+    members = [load_run(path, which) for path in folds or [run]]
     if len({str(replace(member.config, fold=0)) for member in members}) != 1:
         raise UsageError(f"The folds in {run} have different configs; train them again alike.")
     splits = {run_folder.read_record(member.run).get("split") for member in members}
@@ -263,12 +280,12 @@ def _without_paths(config: TrainConfig) -> dict[str, Any]:
 
 
 def _validation_of(member: Member) -> dict[str, float]:
-    """Validation Dice at the checkpoint's step."""
+    """Validation Dice at the checkpoint's step; empty without validation scans."""
     step = member.state["step"]
     for record in run_folder.read_metrics(member.run):
         if record["step"] == step:
             dice: dict[str, float] = record["dice"]
-            return dice
+            return dice if len(dice) > 1 else {}  # no source, so the mean is of nothing
     raise UsageError(f"{member.run}/metrics.jsonl lacks the checkpoint's step {step}; train again.")
 
 
@@ -290,7 +307,7 @@ def _has_own_card(folder: Path) -> bool:
 
 
 def _card(spec: ModelSpec) -> str:
-    scores = spec.training["validation"]
+    scores = spec.training["validation"]  # older models have a mean of 0 where nothing validated
     return (
         f"# {spec.name} {spec.version}\n\nMade by `pleura export`. Channels: "
         f"{', '.join(spec.channels)}. Validation Dice on the network's grid: "

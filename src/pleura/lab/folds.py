@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 
 from pleura.errors import UsageError
+from pleura.findings import count_of
 from pleura.lab.store import Scan, Store
 
 
@@ -30,7 +31,7 @@ def training_and_validation(
     parts = deal(scans, folds)
     if len(set(parts.values())) < folds:
         raise UsageError(
-            f"{store.path} has {len(parts)} patients for train and validation; "
+            f"{store.path} has {count_of(len(parts), 'patient')} for train and validation; "
             f"choose fewer folds than {folds}."
         )
     return (

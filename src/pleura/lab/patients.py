@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pleura.errors import UsageError
@@ -16,18 +16,45 @@ def read_patients(path: Path) -> dict[str, str]:
         UsageError: the file can't be read, has no such columns, an empty cell, no row, or two
             patients for one scan.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [(row["name"], row["patient"]) for row in csv.DictReader(file)]
-    except (OSError, UnicodeError, KeyError, csv.Error) as error:
-        raise UsageError(
-            f"{path} is no table of patients ({error}); it needs the columns name and patient."
-        ) from error
+    table = read_table(path, ("name", "patient"), "table of patients")
+    rows = [(row["name"], row["patient"]) for row in table]
     if not all(name and patient for name, patient in rows):
         raise UsageError(f"{path} has a row without name or patient; fill both cells.")
     if not rows:
         raise UsageError(f"{path} names no scan; it needs a row (name, patient) for each.")
     return patient_of_each(rows, path)
+
+
+def read_table(path: Path, columns: Sequence[str], kind: str) -> list[dict[str, str]]:
+    """The rows of a CSV with a header; a cell that a row lacks is None.
+
+    Args:
+        path: the file, in UTF-8.
+        columns: those that it needs; more are ignored.
+        kind: what the file is to the user, for messages.
+
+    Raises:
+        UsageError: no such file, an unreadable one, or one that lacks a column.
+    """
+    needed = f"it needs the columns {', '.join(columns[:-1])} and {columns[-1]}"
+    try:
+        # Spreadsheets put a byte order mark before the first column's name.
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            header = list(reader.fieldnames or [])
+            rows = list(reader)
+    except FileNotFoundError as error:
+        raise UsageError(f"There is no file {path}; check the path of the {kind}.") from error
+    except (OSError, UnicodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path} is no {kind} ({reason}); {needed}.") from error
+    if not set(columns) <= set(header):
+        have = f"its columns are {', '.join(header)}" if header else "it is empty"
+        # Spreadsheets of many languages write semicolons.
+        commas = any(mark in name for name in header for mark in ";\t|")
+        hint = ", separated by commas" if commas else ""
+        raise UsageError(f"{path} is no {kind}: {have}; {needed}{hint}.")
+    return rows
 
 
 def patient_of_each(rows: Iterable[tuple[str, str]], path: Path) -> dict[str, str]:
@@ -39,9 +66,9 @@ def patient_of_each(rows: Iterable[tuple[str, str]], path: Path) -> dict[str, st
     return patients
 
 
-def check_patients(patients: Mapping[str, str], names: Iterable[str], path: Path) -> None:
+def check_patients(patients: Collection[str], names: Iterable[str], path: Path) -> None:
     """Raise UsageError when the table at `path` leaves out one of the scans."""
-    missing = sorted(set(names) - patients.keys())
+    missing = sorted(set(names) - set(patients))
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise UsageError(f"{path} has no row for '{missing[0]}'{more}; add one for every scan.")

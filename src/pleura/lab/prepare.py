@@ -14,18 +14,22 @@ import numpy as np
 import numpy.typing as npt
 
 from pleura.errors import GeometryError, OutputError, UsageError, as_pleura_error
+from pleura.findings import count_of
 from pleura.lab.label_map import GRID_TOLERANCE_MM, LabelMap
 from pleura.lab.masks import IntArray
+from pleura.lab.patients import check_patients
 from pleura.lab.prepare_report import (
     PreparedScan,
     PrepareReport,
+    only_right_lungs,
     role_conflicts,
     warnings_about,
 )
 from pleura.lab.sides import add_to_nearer_side, sides_from_geometry, sides_look_swapped
 from pleura.lab.sources import LeftOut, Pair, Search, find_pairs
 from pleura.lab.split import Split
-from pleura.lab.store import StoreGrid, StoreWriter, scans_of_other_sources
+from pleura.lab.store import StoreGrid, scans_of_other_sources
+from pleura.lab.store_writer import StoreWriter
 from pleura.labels import (
     AIRWAY_LABELS,
     AIRWAYS,
@@ -88,6 +92,13 @@ class Labelled:
     scheme: str
     notes: tuple[str, ...] = ()
 
+    @property
+    def held(self) -> frozenset[str]:
+        """The channels that hold something."""
+        return frozenset(
+            name for name, part in zip(self.channels, self.occupancy, strict=False) if part.any()
+        )
+
     def mask(self) -> Mask:
         """The labels in pleura's numbers, on the scan's grid."""
         right, left, airways = self.occupancy
@@ -118,6 +129,8 @@ def prepare_source(
     set_name = options.set_name or source.resolve().name
     split = split_of(options, set_name)
     layout, found = find_pairs(Search(source, options.more_images, options.labels), options.layout)
+    if split.file:
+        check_patients(split.entries, (pair.name for pair in found.pairs), split.file)
     roles = {pair.name: split.of(pair.name, pair.patient) for pair in found.pairs}
     left_out = list(found.left_out)
     prepared: list[PreparedScan] = []
@@ -134,18 +147,19 @@ def prepare_source(
             except Exception as error:  # whatever a damaged file does to a library
                 left_out.append(LeftOut(pair.name, str(as_pleura_error(error))))
                 continue
-            prepared.append(PreparedScan(scan, labelled.scheme, labelled.notes))
+            prepared.append(PreparedScan(scan, labelled.scheme, labelled.notes, labelled.held))
             del labelled  # before the next one is read
         if not prepared:
             raise UsageError(f"{source} has no usable pair: {left_out[-1]}")
+    urgent = only_right_lungs(prepared) if options.labels is None else []
     warnings = (
-        *found.warnings, *warnings_about(prepared, split.file is None),
+        *urgent, *found.warnings, *warnings_about(prepared, split.file is None),
         *_patient_warnings(split, roles, options, found.about_patients),
         *role_conflicts(prepared, scans_of_other_sources(store, set_name)),
     )  # fmt: skip
     report = PrepareReport(
         str(source), set_name, (layout.name, layout.title), tuple(prepared), tuple(left_out),
-        tuple(warnings),
+        tuple(warnings), tuple(urgent),
     )  # fmt: skip
     text = json.dumps(report.record(), indent=1, allow_nan=False)
     write_bytes(store / set_name / REPORT, text.encode())
@@ -235,4 +249,5 @@ def _patient_warnings(
     unknown = sorted(set(split.entries) - set(roles))
     if not unknown or options.split:
         return []
-    return [f"{split.file} names {len(unknown)} scans that aren't here, such as {unknown[0]}."]
+    many = count_of(len(unknown), "name")
+    return [f"{split.file} has {many} of scans that aren't here, such as {unknown[0]}."]

@@ -14,11 +14,19 @@ from pleura.record import SCHEMA_VERSION, Record, versions
 
 @dataclass(frozen=True)
 class PreparedScan:
-    """A scan in the store, the label scheme it was read by, and sentences about it."""
+    """A scan in the store.
+
+    Args:
+        scan: its entry in the store.
+        labels: the label scheme it was read by.
+        notes: sentences about it.
+        held: those of its channels in which something is labelled.
+    """
 
     scan: Scan
     labels: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    held: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,7 @@ class PrepareReport:
         scans: what is in the store, in its order.
         left_out: what is not.
         warnings: sentences about the whole.
+        urgent: those of the warnings that the summary repeats.
     """
 
     source: str
@@ -40,6 +49,7 @@ class PrepareReport:
     scans: tuple[PreparedScan, ...]
     left_out: tuple[LeftOut, ...]
     warnings: tuple[str, ...]
+    urgent: tuple[str, ...] = ()
 
     @property
     def slices(self) -> int:
@@ -87,13 +97,15 @@ class PrepareReport:
         """What was stored, in a few lines."""
         roles = ", ".join(f"{count} {role}" for role, count in sorted(self.roles.items()))
         patients = len({prepared.scan.patient for prepared in self.scans})
+        schemes = _schemes_told_by_labels(self.scans) or sorted(self.schemes)
         lines = [
-            f"Read as {self.layout[1]}, labels as {' and '.join(sorted(self.schemes))}.",
+            f"Read as {self.layout[1]}, labels as {' and '.join(schemes)}.",
             f"{count_of(len(self.scans), 'scan')} of {count_of(patients, 'patient')}, "
             f"{count_of(self.slices, 'slice')}: {roles}.",
         ]
         if self.left_out:
             lines.append(f"{len(self.left_out)} left out; the reasons are in report.json.")
+        lines += [f"Warning: {sentence}" for sentence in self.urgent]
         return "\n".join(lines)
 
 
@@ -106,7 +118,10 @@ def warnings_about(scans: Sequence[PreparedScan], by_hash: bool) -> list[str]:
             f"Lungs that touch are kept without sides in {_some(merged)}: the labels name none, "
             "and the geometry doesn't tell."
         )
-    schemes = sorted({prepared.labels for prepared in scans})
+    empty = [prepared.scan.name for prepared in scans if not prepared.held]
+    if empty:
+        sentences.append(f"{_some(empty)} {'holds' if len(empty) == 1 else 'hold'} no label.")
+    schemes = _schemes_told_by_labels(scans)
     if len(schemes) > 1:
         sentences.append(
             f"Label files follow several schemes ({', '.join(schemes)}); name one by --labels if "
@@ -119,6 +134,25 @@ def warnings_about(scans: Sequence[PreparedScan], by_hash: bool) -> list[str]:
     if by_hash and lacking:
         sentences.append(f"No scan fell to {' or '.join(lacking)}; give roles by --split.")
     return sentences
+
+
+def only_right_lungs(scans: Sequence[PreparedScan]) -> list[str]:
+    """A sentence when no scan read by pleura's numbers has a left lung: 1 may mean both lungs."""
+    ours = [prepared for prepared in scans if prepared.held and prepared.labels == "pleura"]
+    held: frozenset[str] = frozenset().union(*(prepared.held for prepared in ours))
+    if "right" not in held or "left" in held:
+        return []
+    every = len(ours) > 1 and len(ours) == sum(bool(prepared.held) for prepared in scans)
+    where = f"all {len(ours)} scans" if every else _some([p.scan.name for p in ours])
+    if "airways" in held:
+        return [
+            f"No label 2 in {where}: 1 was read as right lungs and 3 as airways; if 1 is both "
+            "lungs, remove 3 and prepare again with --labels merged."
+        ]
+    return [
+        f"Only label 1 in {where}: read as right lungs; if it is both lungs, prepare again with "
+        "--labels merged."
+    ]
 
 
 def role_conflicts(scans: Sequence[PreparedScan], others: Sequence[Scan]) -> list[str]:
@@ -139,6 +173,11 @@ def role_conflicts(scans: Sequence[PreparedScan], others: Sequence[Scan]) -> lis
         for source, patients in found.items()
         for first in [next(iter(patients.values()))]
     ]
+
+
+def _schemes_told_by_labels(scans: Sequence[PreparedScan]) -> list[str]:
+    """The schemes of scans that hold labels; an empty file follows any."""
+    return sorted({prepared.labels for prepared in scans if prepared.held})
 
 
 def _some(names: Sequence[str]) -> str:

@@ -23,9 +23,11 @@ def write_or_check_config(config: TrainConfig, store: Store, run: Path) -> None:
     """Write config.json, or compare it with the one that is there.
 
     Raises:
-        UsageError: the folder holds a run of another config, or one trained on another split.
+        UsageError: the folder holds a run of another config, or one trained on another split, or
+            something else.
     """
     path, split = run / "config.json", split_hash(store)
+    check_place(run, is_run=path.exists())
     if path.exists():
         if read_config(run) != config:
             raise UsageError(f"{run} holds a run of another config; name another run folder.")
@@ -47,6 +49,15 @@ def write_or_check_config(config: TrainConfig, store: Store, run: Path) -> None:
     }
     run.mkdir(parents=True, exist_ok=True)
     write_bytes(path, json.dumps(record, indent=1).encode())
+
+
+def check_place(run: Path, is_run: bool) -> None:
+    """Raise UsageError for a file, or for a folder that holds something else than a run."""
+    if run.exists() and not run.is_dir():
+        raise UsageError(f"{run} is a file; name a folder for the run.")
+    # Hidden files are the system's, or what a kill left of a config.json.
+    if not is_run and run.is_dir() and any(path.name[0] != "." for path in run.iterdir()):
+        raise UsageError(f"{run} isn't empty and holds no such run; name another run folder.")
 
 
 def split_hash(store: Store) -> str:

@@ -32,12 +32,21 @@ def evaluate_baseline(scans: Path, reference: Path, options: EvaluateOptions) ->
     found = {scan_name(path): path for path in sorted(scans.iterdir()) if suffix_of(path)}
     found |= {path.name: path for path in sorted(scans.iterdir()) if path.is_dir()}
     rows = []
-    for path in sorted(path for path in reference.iterdir() if suffix_of(path)):
+    references = sorted(path for path in reference.iterdir() if suffix_of(path))
+    # nnU-Net numbers an image's channels, not its labels.
+    scans_of = {
+        path: found.get(name) or found.get(f"{name}_0000")
+        for path in references
+        for name in (scan_name(path),)
+    }
+    if not any(scans_of.values()):
+        raise UsageError(f"No scan in '{scans}' has a reference's name; name the files alike.")
+    for path, scan in scans_of.items():
         name = scan_name(path)
         try:
-            if name not in found:
+            if scan is None:
                 raise UsageError(f"There is no scan for '{name}'.")
-            rows.append(_baseline_row(found[name], path, options))
+            rows.append(_baseline_row(scan, path, options))
         except InputError as error:
             rows.append(failed_row(name, (None, path), error.code, str(error)))
     return rows

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pleura.errors import UsageError
-from pleura.lab.patients import patient_of_each, read_patients
+from pleura.lab.patients import check_patients, patient_of_each, read_patients, read_table
 
 _COLUMNS = ("set", "name", "patient", "role")
 ROLES = ("train", "validation", "test")
@@ -77,7 +76,7 @@ class Split:
         if name in self.entries:
             return self.entries[name]
         if self.file is not None:
-            raise UsageError(f"{self.file} has no row for '{name}'; add one or remove the scan.")
+            check_patients(self.entries, [name], self.file)
         patient = patient or name
         return patient, _role_of(patient)
 
@@ -88,15 +87,8 @@ def _role_of(patient: str) -> str:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    try:
-        # Spreadsheets put a byte order mark before the first column's name.
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-        for row in rows:
-            if not all(row[column] for column in _COLUMNS):
-                raise ValueError(f"an empty cell in {row}")
-    except (OSError, ValueError, KeyError, csv.Error) as error:
-        raise UsageError(
-            f"{path} is no split file ({error}); it needs the columns {', '.join(_COLUMNS)}."
-        ) from error
+    rows = read_table(path, _COLUMNS, "split file")
+    for row in rows:
+        if not all(row[column] for column in _COLUMNS):
+            raise UsageError(f"{path} has an empty cell in {row}; fill it.")
     return rows

@@ -40,6 +40,8 @@ from pleura.lab.validate import Validation, autocast, validate
 
 State = dict[str, Any]
 
+NO_VALIDATION = "no validation scans: the last checkpoint is kept"
+
 
 class Progress(Protocol):
     """What a progress bar must understand."""
@@ -53,10 +55,12 @@ def train(config: TrainConfig, run: Path, progress: Progress | None = None) -> S
     Under `torchrun` all processes call this; see `lab.distributed`.
 
     Returns:
-        The state at the end: step, steps, best validation Dice and loss, and their step.
+        The state at the end: step, steps, best validation Dice and loss (None without validation
+        scans), and their step.
 
     Raises:
-        UsageError: a run folder of another config or split, no store, no scans.
+        UsageError: a run folder of another config or split, no store, no scans, or no validation
+            scans where patience or the best loss needs them.
     """
     with group(config.accumulate) as processes, deterministic(config.deterministic):
         return _Run(config, run, processes, progress).until_done()
@@ -73,6 +77,7 @@ class _Run:
         self.store = Store(Path(config.store))
         scans, self.validation = training_and_validation(self.store, config.folds, config.fold)
         self.slices = TrainingSlices(self.store, scans, config, in_order=config.epochs > 0)
+        check_validation(config, self.validation)
         for scan in self.validation:
             scan.box(config.preprocessing.crop)  # raises now, not after the first epoch
         self.length = Length.of(config, self.slices)
@@ -92,6 +97,8 @@ class _Run:
                 run / "last.safetensors", self.network, self.optimizer, self._averaged
             )
             self._give_up_lost_best()
+        if not self.validation:  # a run from before this was told apart has a Dice of 0
+            self.state = {**self.state, "best_dice": None, "best_loss": None}
         self.wrapped = processes.wrapped(self.network)
 
     def _give_up_lost_best(self) -> None:
@@ -171,8 +178,10 @@ class _Run:
         improved = is_better(found, self.state, self.config.best_by, self.validation)
         self.state["seconds"] += time.perf_counter() - began
         if improved:
-            best = {"best_dice": found.dice["mean"], "best_loss": found.loss}
-            self.state = {**self.state, **best, "best_step": self.state["step"]}
+            self.state = {**self.state, "best_step": self.state["step"]}
+            if self.validation:
+                best = {"best_dice": found.dice["mean"], "best_loss": found.loss}
+                self.state = {**self.state, **best}
             checkpoint.save(self.run / "best.safetensors", network, None, self.state)
         record = {
             "step": self.state["step"], "loss": loss, "dice": found.dice,
@@ -189,7 +198,8 @@ class _Run:
             for name, value in found.dice.items():
                 writer.add_scalar(f"dice/{name}", value, self.state["step"])
         if self.progress is not None:
-            message = f"validation Dice {found.dice['mean']:.4f}"
+            dice = f"validation Dice {found.dice['mean']:.4f}"
+            message = dice if self.validation else NO_VALIDATION
             self.progress.update(self.state["step"], self.length.steps, message)
 
 
@@ -206,6 +216,17 @@ class Length:
             return cls(config.steps, config.steps_per_epoch)
         per_epoch = -(-slices.steps_per_pass // config.accumulate)
         return cls(-(-config.epochs * slices.steps_per_pass // config.accumulate), per_epoch)
+
+
+def check_validation(config: TrainConfig, validation: Sequence[Scan]) -> None:
+    """Raise UsageError when the config compares epochs, but no scan validates."""
+    wants = {"patience": config.patience > 0, 'best_by = "loss"': config.best_by == "loss"}
+    for key, wanted in wants.items():
+        if wanted and not validation:
+            raise UsageError(
+                f"{key} needs validation scans, but {config.store} has none; leave it out, or run "
+                "`pleura prepare` again with some."
+            )
 
 
 def is_better(found: Validation, state: State, best_by: str, validation: Sequence[Scan]) -> bool:

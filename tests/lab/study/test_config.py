@@ -74,7 +74,7 @@ def test_merged_leaves_its_arguments_alone():
         ("seeds = 3" + SMALLEST, "seeds can't be 3"),
         ("[train]\nlos = 'bce'" + SMALLEST, "unknown los"),
         ("[train]\nloss = 'l2'" + SMALLEST, "Unknown loss 'l2'"),
-        ("[train]\npreprocessing = { scaling = 'x' }" + SMALLEST, "makes no sense"),
+        ("[train]\npreprocessing = { scaling = 'x' }" + SMALLEST, "must be unit or none, not 'x'"),
         (SMALLEST + "[others]\nlungmask_weights = 3", "lungmask_weights can't be 3"),
         ("title =", "no readable TOML"),
     ],

@@ -14,6 +14,7 @@ from pleura.lab.store import Store
 from pleura.lab.study import data, runner, scoring
 from pleura.lab.study.runner import run_study
 from pleura.segmenter import Segmenter, SegmentOptions
+from tests.lab.luna16_tree import luna16_tree
 from tests.lab.small_store import small_chest
 from tests.lab.study.conftest import SCANS, Silent
 
@@ -161,9 +162,7 @@ def test_a_cut_off_marker_of_an_export_is_no_obstacle(done, again):
 
 def test_changed_settings_of_a_trained_row_are_refused(done, again):
     row = replace(done.config.rows[1], changes={"loss": "bce+dice"})
-    with pytest.raises(
-        UsageError, match=r"settings of 'Res18 BCE' have changed.*delete that folder"
-    ):
+    with pytest.raises(UsageError, match=r"'Res18 BCE' have changed since .*-seed1 was trained"):
         again(replace(done.config, rows=(row,)))
 
 
@@ -177,3 +176,20 @@ def test_torchrun_is_refused(done, monkeypatch, capsys):
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert main(["study", str(done.folder / "study-seed.toml")]) == 2
     assert "one process" in capsys.readouterr().err
+
+
+def test_missing_lungmask_weights_are_said_before_training(done, here):
+    others = replace(done.config.others, lungmask_weights="none.pth")
+    with pytest.raises(UsageError, match=r"no lungmask weights at none\.pth"):
+        run_study(replace(done.config, others=others), Silent())
+    assert not any(here.iterdir())
+
+
+@pytest.mark.parametrize("key", ["source", "patients", "split"])
+def test_missing_data_is_said_before_anything_is_prepared(done, here, key):
+    luna16_tree(here / "luna16", 1)
+    lost = replace(done.config.data[0], **{key: "nowhere"}, set="lost")
+    config = replace(done.config, data=(*done.config.data, lost))
+    with pytest.raises(UsageError, match=r"There is no \w+ nowhere.*'lost' names"):
+        run_study(config, Silent())
+    assert not (here / "stores").exists()

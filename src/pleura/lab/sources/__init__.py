@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from pleura.errors import UsageError
@@ -28,6 +28,8 @@ def find_pairs(search: Search, layout: str | None = None) -> tuple[Layout, Found
         UsageError: no such folder or layout, or no pair in it.
     """
     for folder in (search.source, *search.more_images):
+        if folder.is_file():
+            raise UsageError(f"{folder} is a file; give its data set's folder.")
         if not folder.is_dir():
             raise UsageError(f"There is no folder {folder}; check its path.")
     if layout is not None and layout not in LAYOUTS:
@@ -35,11 +37,13 @@ def find_pairs(search: Search, layout: str | None = None) -> tuple[Layout, Found
     if layout is not None:
         known = LAYOUTS[layout]
         if not known.recognises(search.source):
+            _refuse_half(search, [known])
             raise UsageError(f"{search.source} is not {known.title}, which is {known.shape}.")
     else:
         recognised = (known for known in LAYOUTS.values() if known.recognises(search.source))
         first = next(recognised, None)
         if first is None:
+            _refuse_half(search, LAYOUTS.values())
             raise UsageError(f"{search.source} has no known layout; {_shapes()}.")
         known = first
     found = known.find(search)
@@ -49,6 +53,13 @@ def find_pairs(search: Search, layout: str | None = None) -> tuple[Layout, Found
             f"{search.source}, read as {known.title}, has no scan with labels{reasons}."
         )
     return known, found
+
+
+def _refuse_half(search: Search, layouts: Iterable[Layout]) -> None:
+    """Say what a folder lacks that is half of a layout (UsageError)."""
+    for lacking in (known.lacking(search.source) for known in layouts):
+        if lacking:
+            raise UsageError(f"{search.source} is incomplete: {lacking}; add the labels.")
 
 
 def _shapes() -> str:

@@ -91,6 +91,8 @@ class Layout:
         shape: the layout in one line, for the message that lists all of them.
         recognises: whether a folder looks like this layout; cheap, reads no image.
         find: the pairs; raises UsageError when the folder can't be such a layout.
+        lacking: what a folder that isn't recognised lacks to be this layout, "" when it isn't
+            even half of one.
     """
 
     name: str
@@ -98,6 +100,7 @@ class Layout:
     shape: str
     recognises: Callable[[Path], bool]
     find: Callable[[Search], Found]
+    lacking: Callable[[Path], str] = lambda _: ""
 
 
 def without_options(search: Search, layout: str) -> None:

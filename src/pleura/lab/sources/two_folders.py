@@ -28,6 +28,18 @@ def _recognises(source: Path) -> bool:
     return any((source / name).is_dir() and entries([source / name]) for name in _LABELS)
 
 
+def _lacking(source: Path) -> str:
+    images, labels = (
+        [name for name in names if (source / name).is_dir()] for names in (_IMAGES, _LABELS)
+    )
+    if not images:
+        return ""
+    if labels:
+        return f"{images[0]} found, but {labels[0]} beside it holds no label file"
+    wanted = "labelsTr" if images[0] == "imagesTr" else "labels or masks"
+    return f"{images[0]} found, but no {wanted} beside it"
+
+
 def _find(search: Search) -> Found:
     source = search.source
     image_dirs = [source / name for name in _IMAGES if (source / name).is_dir()][:1]
@@ -88,5 +100,5 @@ LAYOUT = Layout(
     "images-labels", "images and labels",
     "imagesTr and labelsTr (nnU-Net, Decathlon), images and labels, or images and masks, with "
     "files of equal names",
-    _recognises, _find,
+    _recognises, _find, _lacking,
 )  # fmt: skip

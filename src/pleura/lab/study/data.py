@@ -44,6 +44,7 @@ def prepared_store(study: StudyConfig, progress: Tracker) -> Store:
             further ones, which would train too.
     """
     path = store_path(study)
+    check_paths(study)
     for data in study.data:
         if (path / data.name / "index.json").exists():
             continue
@@ -66,6 +67,21 @@ def prepared_store(study: StudyConfig, progress: Tracker) -> Store:
             path / data.name, study, data, [s for s in store.scans if s.source == data.name]
         )
     return store
+
+
+def check_paths(study: StudyConfig) -> None:
+    """Raise UsageError when a data set's folder or file isn't there, before any is prepared."""
+    for data in study.data:
+        for folder in (data.source, *data.images):
+            if not Path(folder).is_dir():
+                raise UsageError(
+                    f"There is no folder {folder}, which the data set '{data.name}' names."
+                )
+        for file in (data.split, data.patients):
+            if file is not None and not Path(file).is_file():
+                raise UsageError(
+                    f"There is no file {file}, which the data set '{data.name}' names."
+                )
 
 
 def options_of(study: StudyConfig, data: DataSet) -> PrepareOptions:

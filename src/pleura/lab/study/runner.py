@@ -15,13 +15,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pleura.errors import UsageError
+from pleura.findings import count_of
 from pleura.infer.model_folder import open_model
 from pleura.lab import checkpoint, run_folder
 from pleura.lab.export import ExportOptions, export_run
 from pleura.lab.study.config import Row, StudyConfig
 from pleura.lab.study.data import Tracker, prepared_store
 from pleura.lab.study.facts import facts
-from pleura.lab.study.methods import BaselineMethod, LungmaskMethod, Method, ModelMethod
+from pleura.lab.study.methods import (
+    LUNGMASK_TITLE,
+    BaselineMethod,
+    LungmaskMethod,
+    Method,
+    ModelMethod,
+)
 from pleura.lab.study.pictures import PICTURE_NOTE, worst_cases
 from pleura.lab.study.scores import Curve, StudyRecord
 from pleura.lab.study.scoring import Scores, cases, score_all
@@ -52,6 +59,7 @@ def run_study(study: StudyConfig, progress: Progress, threads: int = 0) -> Study
     # What can't be had is said before hours of work.
     others = other_methods(study, missing, threads)
     check_weights(study)
+    check_runs(study)
     store = prepared_store(study, progress)
     for row, seed in runs(study):
         finish_run(study, row, seed, progress)
@@ -98,19 +106,38 @@ def check_weights(study: StudyConfig) -> None:
 
 
 def other_methods(study: StudyConfig, missing: dict[str, str], threads: int) -> list[Method]:
-    """Rows that aren't trained; those that can't be had go into `missing` with the reason."""
+    """Rows that aren't trained; `missing` takes lungmask when no weights were given.
+
+    Raises:
+        ModelError: an unknown or damaged model.
+        UsageError: lungmask's weights or package aren't there.
+    """
     methods: list[Method] = [BaselineMethod()] if study.others.baseline else []
     for model in study.others.models:
         spec = open_model(model).spec
         methods.append(ModelMethod(f"{spec.name} {spec.version}", None, model, threads))
-    if not study.others.lungmask_weights:
-        missing["lungmask R231"] = "No weights were given (others.lungmask_weights)."
+    if study.others.lungmask_weights:
+        methods.append(LungmaskMethod(Path(study.others.lungmask_weights)))
     else:
-        try:
-            methods.append(LungmaskMethod(Path(study.others.lungmask_weights)))
-        except UsageError as error:
-            missing["lungmask R231"] = str(error)
+        missing[LUNGMASK_TITLE] = "No weights were given (others.lungmask_weights)."
     return methods
+
+
+def check_runs(study: StudyConfig) -> None:
+    """Raise UsageError when runs were trained with other settings than the study has now."""
+    stale = [
+        (row, run)
+        for row, seed in runs(study)
+        if ((run := study.run_folder(row, seed)) / "config.json").exists()
+        and run_folder.read_config(run) != study.config_of(row, seed)
+    ]
+    if stale:
+        row, run = stale[0]
+        more = f" and {count_of(len(stale) - 1, 'more run')}" if len(stale) > 1 else ""
+        raise UsageError(
+            f"The settings of '{row.title}' have changed since {run}{more} was trained; delete "
+            "what has changed to train it anew, or give the study another folder."
+        )
 
 
 def check_titles(methods: list[Method]) -> None:
@@ -126,13 +153,7 @@ def finish_run(study: StudyConfig, row: Row, seed: int, progress: Progress) -> N
     run, model = study.run_folder(row, seed), study.model_folder(row, seed)
     title = f"{row.title}, seed {seed}"
     progress.say(f"Training {title}")
-    config = study.config_of(row, seed)
-    if (run / "config.json").exists() and run_folder.read_config(run) != config:
-        raise UsageError(
-            f"The settings of '{row.title}' have changed since {run} was trained; delete that "
-            "folder to train it anew, or give the study another folder."
-        )
-    train(config, run, progress.training(title))
+    train(study.config_of(row, seed), run, progress.training(title))
     state = checkpoint.read_state(run / "best.safetensors")
     marker = model / "exported.json"
     wanted = {"step": state["step"], "seconds": state["seconds"]}
