@@ -70,7 +70,6 @@ def test_what_can_be_resumed_says_so_on_ctrl_c(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("pleura.lab.config.tomllib.loads", raises)
-    monkeypatch.setattr("pleura.lab.study.config.tomllib.loads", raises)
     (here / "x.toml").touch()
     run = pleura(command, "x.toml")
     assert run.code == 130

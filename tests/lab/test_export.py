@@ -16,12 +16,13 @@ import pleura
 from pleura.errors import ModelError, UsageError
 from pleura.infer.model_folder import open_model
 from pleura.infer.onnxruntime_engine import OnnxRuntimeEngine
-from pleura.lab import checkpoint
+from pleura.lab import checkpoint, onnx_file
 from pleura.lab import export as export_module
 from pleura.lab.config import NetworkOptions, TrainConfig
 from pleura.lab.dataset import SamplingOptions
-from pleura.lab.export import ExportOptions, export_run, load_run, rounded_to_half
+from pleura.lab.export import ExportOptions, export_run, load_run
 from pleura.lab.network import ResUNet
+from pleura.lab.onnx_file import rounded_to_half
 from pleura.model_spec import ModelSpec, Preprocessing
 from pleura.preprocess import prepare
 from pleura.volume import Volume
@@ -217,7 +218,7 @@ def test_an_empty_folder_is_filled(exported, tmp_path, monkeypatch):
 
 
 def test_a_file_that_differs_from_torch_is_not_published(exported, model, monkeypatch):
-    halve = export_module.halve_weights
+    halve = onnx_file.halve_weights
 
     def spoilt(onnx_model):
         halve(onnx_model)
@@ -225,7 +226,7 @@ def test_a_file_that_differs_from_torch_is_not_published(exported, model, monkey
         bias = onnx.numpy_helper.to_array(head) + np.float32(0.01)
         head.CopyFrom(onnx.numpy_helper.from_array(bias, head.name))
 
-    monkeypatch.setattr(export_module, "halve_weights", spoilt)
+    monkeypatch.setattr(onnx_file, "halve_weights", spoilt)
     before = (model / "model.onnx").read_bytes()
     with pytest.raises(ModelError, match=r"differs from torch by .*; export with the versions"):
         export_run(exported[0], model)

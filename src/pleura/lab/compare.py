@@ -14,6 +14,7 @@ from pleura.lab.statistics import (
     agreement,
     bootstrap_interval,
     holm,
+    mean_of,
     paired_wilcoxon,
     patient_means,
 )
@@ -142,9 +143,9 @@ def _metric(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
     differences = [x - y for x, y in finite]
     interval = bootstrap_interval(differences)
     return {
-        "mean": _mean([x for x, _ in finite]),
-        "other_mean": _mean([y for _, y in finite]),
-        "difference": _mean(differences),
+        "mean": mean_of([x for x, _ in finite]),
+        "other_mean": mean_of([y for _, y in finite]),
+        "difference": mean_of(differences),
         "ci95": list(interval) if interval else None,
         "p": paired_wilcoxon(a, b),
         "p_holm": None,
@@ -157,10 +158,6 @@ def _value(row: Row, structure: str, metric: str) -> float:
     if metric == "volume_error_ml":
         return abs(float(metrics["volume_difference_ml"]))
     return float("inf") if metrics[metric] is None else float(metrics[metric])
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None
 
 
 def comparison_markdown(comparison: Mapping[str, Any], names: tuple[str, str]) -> str:

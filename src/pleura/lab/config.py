@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -127,17 +127,21 @@ class TrainConfig:
         Raises:
             UsageError: missing, no TOML, or a key or value that makes no sense.
         """
-        return from_toml(cls, path)
+        return from_toml(path, lambda table: from_table(cls, table))
 
 
-def from_toml(kind: type[T], path: Path) -> T:
-    """A dataclass from a TOML file; raises UsageError, which names the file."""
+def from_toml(path: Path, build: Callable[[Mapping[str, Any]], T]) -> T:
+    """What `build` makes of a TOML file's table.
+
+    Raises:
+        UsageError: missing, no TOML, or what `build` can't take; it names the file.
+    """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} is no readable TOML config ({error}).") from error
     try:
-        return from_table(kind, data)
+        return build(table)
     except (TypeError, ValueError, ModelError, UsageError) as error:
         raise UsageError(f"{path}: {error}") from error
 

@@ -175,6 +175,7 @@ def surface_distances(
 
 
 def dice(pred: BoolArray, ref: BoolArray) -> float:
+    """2 |A and B| / (|A| + |B|), 0 to 1; see `overlap` for empty masks."""
     return overlap(pred, ref).dice
 
 
@@ -200,14 +201,17 @@ def volume_difference_ml(pred: BoolArray, ref: BoolArray, spacing_zyx_mm: Spacin
 
 
 def hd95_mm(pred: BoolArray, ref: BoolArray, spacing_zyx_mm: Spacing) -> float:
+    """The larger directed 95th percentile of surface distances in mm; see `surface_distances`."""
     return surface_distances(pred, ref, spacing_zyx_mm).hd95_mm()
 
 
 def assd_mm(pred: BoolArray, ref: BoolArray, spacing_zyx_mm: Spacing) -> float:
+    """Average symmetric surface distance in mm; see `surface_distances`."""
     return surface_distances(pred, ref, spacing_zyx_mm).assd_mm()
 
 
 def nsd(pred: BoolArray, ref: BoolArray, spacing_zyx_mm: Spacing, tolerance_mm: float) -> float:
+    """Share of both surfaces within `tolerance_mm` of the other, 0 to 1."""
     return surface_distances(pred, ref, spacing_zyx_mm).nsd(tolerance_mm)
 
 

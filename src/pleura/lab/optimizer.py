@@ -39,6 +39,7 @@ def learning_rate(options: OptimizerOptions, step: int, steps: int) -> float:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Of all parameters, from the next step on."""
     for group in optimizer.param_groups:
         group["lr"] = rate
 

@@ -111,6 +111,7 @@ def is_finished(run: Path, config: TrainConfig) -> bool:
 
 
 def append_metrics(run: Path, record: Mapping[str, Any]) -> None:
+    """Add an epoch's line; see `read_metrics`."""
     with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
 

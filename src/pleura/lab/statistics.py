@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import math
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -145,6 +146,12 @@ def patient_means(values: Sequence[float], patients: Sequence[Patient]) -> dict[
     """
     grouped = _by_patient(values, patients)
     return {patient: sum(group) / len(group) for patient, group in grouped.items()}
+
+
+def mean_of(values: Iterable[float]) -> float | None:
+    """The mean, None of nothing."""
+    listed = list(values)
+    return math.fsum(listed) / len(listed) if listed else None
 
 
 def _by_patient(values: Sequence[float], patients: Sequence[Patient]) -> dict[Patient, list[float]]:

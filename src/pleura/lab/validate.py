@@ -25,6 +25,7 @@ class Validation:
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """A context in which the network computes in bf16, or as it is for "fp32"."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 

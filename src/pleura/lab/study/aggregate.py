@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from pleura.lab.statistics import bootstrap_interval, holm, paired_wilcoxon, patient_means
+from pleura.lab.statistics import bootstrap_interval, holm, mean_of, paired_wilcoxon, patient_means
 from pleura.lab.study.scores import ScanScore, StudyRecord
 
 ALL_SETS = "all patients"
@@ -84,14 +84,14 @@ class Cell:
     @property
     def dice(self) -> float | None:
         """Mean over patients."""
-        return _mean(self.patients.values())
+        return mean_of(self.patients.values())
 
     @cached_property
     def seed_means(self) -> dict[int, float]:
         """Seed -> mean Dice over patients of this seed alone."""
         means = {}
         for i, seed in enumerate(self.seeds):
-            mean = _mean(_over_patients((scan, scan.by_seed[i]) for scan in self.scored).values())
+            mean = mean_of(_over_patients((scan, scan.by_seed[i]) for scan in self.scored).values())
             if mean is not None:
                 means[seed] = mean
         return means
@@ -218,7 +218,7 @@ def _scan_mean(scores: Sequence[ScanScore], expected: int) -> ScanMean:
     scored = first.has_lung and not failed
     return ScanMean(
         first.set, first.name, first.patient, first.role, first.has_lung, failed,
-        dice=_mean(dices) if scored else None,
+        dice=mean_of(dices) if scored else None,
         seed_slice_dice=None if failed else _mean_if_all([s.seed_slice_dice for s in scores]),
         hd95_mm=_mean_if_all([_hd95(score) for score in scores]) if scored else None,
         by_seed=tuple(dices) if scored else (),
@@ -237,7 +237,7 @@ def _cell(seeds: tuple[int, ...], scans: Sequence[ScanMean], pooled: bool) -> Ce
     return Cell(
         seeds=seeds,
         scored=tuple(scan for scan in scans if scan.dice is not None),
-        seed_slice_dice=_mean(slices.values()),
+        seed_slice_dice=mean_of(slices.values()),
         hd95_mm=float(np.median(distances)) if distances and not pooled else None,
         no_lung=len(without),
         kept_empty=sum(scan.seed_slice_dice == 1 for scan in without),
@@ -283,9 +283,4 @@ def _over_patients(values: Iterable[tuple[ScanMean, float | None]]) -> dict[str,
 
 def _mean_if_all(values: Sequence[float | None]) -> float | None:
     """The mean, or None where a value is missing."""
-    return None if None in values else _mean([value for value in values if value is not None])
-
-
-def _mean(values: Iterable[float]) -> float | None:
-    listed = list(values)
-    return sum(listed) / len(listed) if listed else None
+    return None if None in values else mean_of([value for value in values if value is not None])

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pleura.errors import ModelError, UsageError
-from pleura.lab.config import TrainConfig, from_table
+from pleura.errors import UsageError
+from pleura.lab.config import TrainConfig, from_table, from_toml
 from pleura.lab.sources import Search
 
 
@@ -119,20 +118,7 @@ class StudyConfig:
         Raises:
             UsageError: missing, no TOML, or a key or value that makes no sense.
         """
-        try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{path} is no readable TOML study ({error}).") from error
-        try:
-            study = _from_table(data, path.stem)
-            for row in study.rows:
-                study.config_of(row, 0)
-        except (TypeError, ValueError, ModelError, UsageError) as error:
-            raise UsageError(f"{path}: {error}") from error
-        for fine, sentence in _checks(study):
-            if not fine:
-                raise UsageError(f"{path}: {sentence}")
-        return study
+        return from_toml(path, lambda table: _from_table(table, path.stem))
 
 
 @dataclass(frozen=True)
@@ -159,7 +145,7 @@ def _from_table(data: Mapping[str, Any], stem: str) -> StudyConfig:
         if "title" not in entry:
             raise UsageError("each [[row]] needs a title.")
         rows.append(Row(entry["title"], {k: v for k, v in entry.items() if k != "title"}))
-    return StudyConfig(
+    study = StudyConfig(
         title=table.title,
         folder=Path(table.folder or f"studies/{stem}"),
         seeds=table.seeds,
@@ -172,6 +158,12 @@ def _from_table(data: Mapping[str, Any], stem: str) -> StudyConfig:
         others=table.others,
         notes=table.notes or {},
     )
+    for row in study.rows:
+        study.config_of(row, 0)  # raises for settings that no run can have
+    for fine, sentence in _checks(study):
+        if not fine:
+            raise UsageError(sentence)
+    return study
 
 
 def _checks(study: StudyConfig) -> Iterator[tuple[bool, str]]:

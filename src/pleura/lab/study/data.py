@@ -85,6 +85,7 @@ def check_paths(study: StudyConfig) -> None:
 
 
 def options_of(study: StudyConfig, data: DataSet) -> PrepareOptions:
+    """How `pleura prepare` would be called for the data set."""
     return PrepareOptions(
         labels=data.labels,
         more_images=data.search().more_images,

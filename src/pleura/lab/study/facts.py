@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +33,7 @@ def facts(study: StudyConfig, store: Store) -> tuple[tuple[str, str], ...]:
 
 
 def data_facts(study: StudyConfig, store: Store) -> Iterator[tuple[str, str]]:
+    """Scans, patients and slices of each data set, by role."""
     for data in study.data:
         scans = [scan for scan in store.scans if scan.source == data.name]
         parts = []
@@ -46,6 +46,7 @@ def data_facts(study: StudyConfig, store: Store) -> Iterator[tuple[str, str]]:
 
 
 def budget(study: StudyConfig) -> str:
+    """How long the runs are, and whether all are."""
     texts = []
     for row in study.rows:
         config = study.config_of(row, 0)
@@ -96,6 +97,7 @@ def settings(config: TrainConfig) -> list[str]:
 
 
 def training_time(study: StudyConfig) -> str:
+    """Minutes of all runs, and of each."""
     seconds = {}
     for row in study.rows:
         times = []
@@ -112,13 +114,14 @@ def training_time(study: StudyConfig) -> str:
 
 
 def versions() -> dict[str, str]:
+    """Those of every result, and torch's."""
     return {**records.versions(), "torch": torch.__version__}
 
 
 def trained_on(study: StudyConfig) -> str:
     """Threads and device of the runs, as they were recorded."""
     runs = [study.run_folder(row, seed) for row in study.rows for seed in study.seeds]
-    records = [json.loads((run / "config.json").read_text(encoding="utf-8")) for run in runs]
+    records = [run_folder.read_record(run) for run in runs]
     kinds = {f"{record['threads']} threads on {record.get('device', 'cpu')}" for record in records}
     return f"trained with {' and with '.join(sorted(kinds))}"
 

@@ -171,6 +171,7 @@ def read_marker(path: Path) -> Any:
 
 
 def curve_of(study: StudyConfig, row: Row, seed: int) -> Curve:
+    """A run's epochs, from its metrics; raises UsageError when they can't be read."""
     run = study.run_folder(row, seed)
     epochs: list[dict[str, Any]] = run_folder.read_metrics(run)
     best = [epoch["step"] for epoch in epochs if epoch["best"]]

@@ -151,6 +151,7 @@ def score_scan(method: Method, case: Case, volume: Volume, reference: Mask) -> S
 
 
 def failed(method: Method, case: Case, error: Exception) -> ScanScore:
+    """A score without numbers, with the error's sentence."""
     return ScanScore(*_who(method, case), error=str(as_pleura_error(error)))
 
 
