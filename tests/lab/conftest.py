@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from pleura.lab.config import TrainConfig
+from pleura.lab.train import train
 from tests.lab.small_store import training_store
 from tests.lab.tiny import narrow, tiny_config
 
@@ -35,3 +38,12 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     store = tmp_path_factory.mktemp("tiny") / "store"
     training_store(store)
     return tiny_config(store)
+
+
+@pytest.fixture(scope="package")
+def teacher(config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on that store, with few channels, as other runs name it."""
+    run = tmp_path_factory.mktemp("teacher") / "run"
+    with narrow():
+        train(replace(config, seed=1, steps=4, steps_per_epoch=4), run)
+    return run

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from pleura.errors import UsageError
 from pleura.lab.augment import AugmentOptions
-from pleura.lab.config import NetworkOptions, TrainConfig, from_table
+from pleura.lab.config import DistillationOptions, NetworkOptions, TrainConfig, from_table
 from pleura.lab.dataset import SamplingOptions
 from pleura.lab.study.config import StudyConfig
 from pleura.labels import CHANNEL_SETS, CHANNELS
@@ -29,7 +30,7 @@ def toml(tmp_path):
 def test_the_shipped_config():
     config = TrainConfig.from_toml(ROOT / "configs" / "resunet18.toml")
     assert (config.name, config.loss, config.seed) == ("lungs", "bce", 1)
-    assert config.network == NetworkOptions("resnet18", CHANNELS, None)
+    assert config.network == NetworkOptions("resnet18", CHANNELS, 1.0, None)
     assert config.sampling.canvas == (224, 256) and config.sampling.batch_size == 14
     assert sum(config.sampling.weights.values()) == pytest.approx(1)
     assert config.preprocessing == Preprocessing()
@@ -44,6 +45,27 @@ def test_every_toml_in_configs_loads(path):
     assert isinstance(kind.from_toml(path), kind)
 
 
+def test_a_teacher_s_config_is_as_its_pupil_s_wants_it():
+    """Else a run of an hour would be made in vain, see `trained.Teacher`."""
+    configs = {p.stem: p for p in (ROOT / "configs").glob("*.toml")}
+    loaded = {
+        name: TrainConfig.from_toml(path)
+        for name, path in configs.items()
+        if not name.startswith("study")
+    }
+    pairs = [
+        (pupil, loaded[Path(pupil.distillation.teacher).name])
+        for pupil in loaded.values()
+        if pupil.distillation.teacher
+    ]
+    assert pairs
+    for pupil, teacher in pairs:
+        assert pupil.network.channels == teacher.network.channels
+        assert (
+            replace(pupil.preprocessing, slab_mm=0) == teacher.preprocessing
+        )  # as training sees it
+
+
 def test_tables_keep_defaults_that_they_do_not_name(toml):
     path = toml("steps = 7\n[augment]\nzoom = 0\n[sampling]\nweights = {a = 1}\n")
     config = TrainConfig.from_toml(path)
@@ -56,10 +78,11 @@ def test_tables_keep_defaults_that_they_do_not_name(toml):
 
 def test_a_config_survives_json():
     config = replace(
-        TrainConfig(), network=NetworkOptions("resnet34", ("lungs",), "weights.pth"),
+        TrainConfig(), network=NetworkOptions("resnet34", ("lungs",), 0.5, "weights.pth"),
         sampling=SamplingOptions(3, (64, 96), {"a": 0.5}, -1),
         preprocessing=Preprocessing((-1000, 400), "none", 64, crop="none", stretch_hu=(-600, 200)),
         augment=AugmentOptions(enabled=False), postprocessing="none", ema=0.5, folds=3, fold=2,
+        distillation=DistillationOptions("runs/teacher", 0.25),
     )  # fmt: skip
     assert from_table(TrainConfig, json.loads(json.dumps(config.to_dict()))) == config
 
@@ -137,6 +160,17 @@ def test_a_config_survives_json():
         ("[network]\nchannels = ['left', 'right']", r"network\.channels must be .* \['lungs'\]"),
         ("[network]\nchannels = []", r"network\.channels must be one of"),
         ("[network]\nencoder_weights = 3", r"network\.encoder_weights must be a file's name"),
+        ("[network]\nwidth = 0", r"network\.width must lie between 0 and 4"),
+        ("[network]\nwidth = -0.5", r"network\.width must lie between 0 and 4"),
+        ("[network]\nwidth = 4.1", r"network\.width must lie between 0 and 4"),
+        ("[network]\nwidth = nan", r"network\.width must lie between 0 and 4"),
+        ("[network]\nwidth = 'half'", r"network\.width can't be 'half'; it must be a number\.$"),
+        ("[distillation]\nshare = -0.1", r"distillation\.share must lie between 0 and 1"),
+        ("[distillation]\nshare = 1.1", r"distillation\.share must lie between 0 and 1"),
+        ("[distillation]\nshare = nan", r"distillation\.share must lie between 0 and 1"),
+        ("[distillation]\nteacher = 3", r"distillation\.teacher must be a run's name"),
+        ("[distillation]\npupil = 'a'", r"unknown distillation\.pupil; known are teacher, share"),
+        ("distillation = 'a'", r"distillation must be a table"),
         ("[preprocessing]\nmultiple = 16", r"preprocessing\.multiple must be a multiple of 32"),
         ("[preprocessing]\nscaling = 'z'", r"scaling must be unit or none, not 'z'\.$"),
         ("[preprocessing]\ncrop = 'z'", r"preprocessing\.crop must be body or none, not 'z'"),
@@ -182,8 +216,9 @@ def test_every_channel_set_is_one_of_a_config(toml, channels):
 
 def test_a_younger_option_has_its_default_in_an_older_record():
     table = json.loads(json.dumps(TrainConfig(steps=9).to_dict()))
-    for name in ("epochs", "ema", "folds", "postprocessing"):
+    for name in ("epochs", "ema", "folds", "postprocessing", "distillation"):
         del table[name]
+    del table["network"]["width"], table["preprocessing"]["slab_mm"]
     assert from_table(TrainConfig, table) == TrainConfig(steps=9)
 
 

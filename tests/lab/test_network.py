@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from pleura.errors import UsageError
-from pleura.lab.network import ResUNet, load_encoder_weights
+from pleura.lab.network import ResUNet, load_encoder_weights, scaled_channels
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,43 @@ def test_parameter_names_and_shapes_are_those_of_torchvision_and_smp(resnet18):
     assert len(shapes) == (122 - 2) + 10 * 6 + 2
     assert not any("downsample" in name for name in shapes if "layer1" in name)
     assert len(ResUNet("resnet34").state_dict()) == (218 - 2) + 10 * 6 + 2
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [(1, (64, 128, 512)), (0.5, (32, 64, 256)), (0.3, (16, 40, 152)), (0.01, (8, 8, 8))],
+)
+def test_scaled_channels_are_whole_eights(width, expected):
+    assert scaled_channels((64, 128, 512), width) == expected
+
+
+def test_half_the_width_is_a_quarter_of_the_parameters(resnet18):
+    half = ResUNet("resnet18", 1, 3, width=0.5)
+    counts = [sum(p.numel() for p in network.parameters()) for network in (half, resnet18)]
+    assert counts[0] / counts[1] == pytest.approx(0.25, abs=0.005)
+    shapes = {name: tuple(tensor.shape) for name, tensor in half.state_dict().items()}
+    assert list(shapes) == list(resnet18.state_dict())
+    expected = {
+        "encoder.conv1.weight": (32, 1, 7, 7),
+        "encoder.layer4.1.bn2.running_var": (256,),
+        "decoder.blocks.0.conv1.0.weight": (128, 384, 3, 3),
+        "decoder.blocks.3.conv1.0.weight": (16, 64, 3, 3),
+        "decoder.blocks.4.conv2.1.bias": (8,),
+        "segmentation_head.0.weight": (3, 8, 3, 3),
+    }
+    assert {name: shapes[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("width", [0.05, 0.3, 0.5, 0.75])
+def test_any_width_runs_in_whole_eights(width):
+    network = ResUNet("resnet18", 1, 2, width).eval()
+    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    first, *middle, last = convolutions
+    assert (first.in_channels, last.out_channels) == (1, 2)
+    sizes = [n for c in middle for n in (c.in_channels, c.out_channels)]
+    assert all(n % 8 == 0 and n > 0 for n in [first.out_channels, *sizes, last.in_channels])
+    with torch.no_grad():
+        assert network(torch.zeros(1, 1, 32, 64)).shape == (1, 2, 32, 64)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 96), (160, 32)])
@@ -111,15 +148,17 @@ def test_old_state_dicts_without_batch_counters_load(tmp_path):
 def test_weights_that_do_not_fit_are_refused_in_one_sentence(tmp_path):
     path = tmp_path / "w.pth"
 
-    def refusal():
+    def refusal(width=1.0):
         with pytest.raises(UsageError, match=r"ResNet of the same depth\.$") as caught:
-            load_encoder_weights(ResUNet("resnet18", 1, 1), path)
+            load_encoder_weights(ResUNet("resnet18", 1, 1, width), path)
         assert "\n" not in str(caught.value) and str(path) in str(caught.value)
         return str(caught.value)
 
     assert "No such file" in refusal()
     torch.save(torchvision_like(encoder="resnet34"), path)
     assert "layer1.2" in refusal()
+    torch.save(torchvision_like(), path)
+    assert "conv1.weight" in refusal(width=0.5)
     path.write_bytes(b"garbage" * 100)
     refusal()
     path.write_bytes(b"")

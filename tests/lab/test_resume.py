@@ -13,7 +13,7 @@ import pytest
 
 from pleura.lab import train as train_module
 from pleura.lab.checkpoint import read_state
-from pleura.lab.config import NetworkOptions, OptimizerOptions
+from pleura.lab.config import DistillationOptions, NetworkOptions, OptimizerOptions
 from pleura.lab.train import train
 from pleura.lab.validate import Validation
 from tests.conftest import ROOT
@@ -47,10 +47,16 @@ with narrow():
 """
 
 
-@pytest.fixture(scope="module", params=["plain", "fancy"])
-def both(request, config, tmp_path_factory):
+@pytest.fixture(scope="module", params=["plain", "fancy", "taught"])
+def both(request, config, teacher, tmp_path_factory):
     """A config and its unbroken run."""
     chosen = config
+    if request.param == "taught":  # by a network of another width
+        options = {
+            "distillation": DistillationOptions(str(teacher)),
+            "network": NetworkOptions(width=0.5),
+        }
+        chosen = replace(config, **options)
     if request.param == "fancy":
         sampling = replace(config.sampling, batch_size=3)
         chosen = replace(config, sampling=sampling, **FANCY)

@@ -16,7 +16,7 @@ from pleura.lab import export
 from pleura.lab import train as train_module
 from pleura.lab.augment import AugmentOptions
 from pleura.lab.checkpoint import read_state
-from pleura.lab.config import NetworkOptions, OptimizerOptions
+from pleura.lab.config import DistillationOptions, NetworkOptions, OptimizerOptions
 from pleura.lab.folds import training_and_validation
 from pleura.lab.network import ResUNet
 from pleura.lab.store import Store, StoreGrid
@@ -105,6 +105,7 @@ def test_a_config_that_can_not_run_leaves_no_run_folder(config, tmp_path):
         replace(config, store=str(tmp_path / "nowhere")),
         replace(config, sampling=replace(config.sampling, weights={"nowhere": 1.0})),
         replace(config, folds=5),
+        replace(config, distillation=DistillationOptions(str(tmp_path / "no_run"))),
         replace(config, preprocessing=Preprocessing(crop="none", long_side=64)),
     ):
         with pytest.raises(UsageError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 
 from pleura.errors import ModelError, UsageError
 from pleura.lab.augment import AugmentOptions
+from pleura.lab.config_values import fits, is_number, is_pair, shown, wanted
 from pleura.lab.dataset import SamplingOptions
 from pleura.lab.losses import check_loss
 from pleura.lab.network import ENCODER_DEPTHS
@@ -37,12 +37,14 @@ class NetworkOptions:
         encoder: "resnet18" or "resnet34".
         channels: what the network answers, one of `labels.CHANNEL_SETS`: right and left lung or
             both as one ("lungs"), with the airways or without.
+        width: share of the published channels in every layer, 1 for the ResUNet itself.
         encoder_weights: a state dict for the encoder's start; None: random.
         freeze_norm: batch norms keep their statistics, for batches too small to measure them.
     """
 
     encoder: str = "resnet18"
     channels: tuple[str, ...] = CHANNELS
+    width: float = 1.0
     encoder_weights: str | None = None
     freeze_norm: bool = False
 
@@ -64,6 +66,20 @@ class OptimizerOptions:
     warmup_steps: int = 100
     schedule: str = "cosine"
     final_share: float = 0.01
+
+
+@dataclass(frozen=True)
+class DistillationOptions:
+    """A trained network whose probabilities are learned beside the labels (Hinton et al. 2015).
+
+    Args:
+        teacher: a finished run with the same channels and preprocessing; None: labels alone.
+        share: of the teacher in the loss; its term is cross-entropy on all channels, also those
+            that a scan doesn't label.
+    """
+
+    teacher: str | None = None
+    share: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -110,6 +126,7 @@ class TrainConfig:
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     augment: AugmentOptions = field(default_factory=AugmentOptions)
+    distillation: DistillationOptions = field(default_factory=DistillationOptions)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
 
     def __post_init__(self) -> None:
@@ -171,9 +188,14 @@ def _checks(config: TrainConfig) -> Iterator[tuple[bool, str]]:
     )
     weights = {} if sampling.weights is None else sampling.weights
     yield (
-        isinstance(weights, Mapping) and all(_is_number(w) and w >= 0 for w in weights.values()),
+        isinstance(weights, Mapping) and all(is_number(w) and w >= 0 for w in weights.values()),
         "sampling.weights must be a table of numbers of at least 0.",
     )
+    width, share = config.network.width, config.distillation.share
+    yield is_number(width) and 0 < width <= 4, "network.width must lie between 0 and 4."
+    yield is_number(share) and 0 <= share <= 1, "distillation.share must lie between 0 and 1."
+    teacher = config.distillation.teacher
+    yield teacher is None or isinstance(teacher, str), "distillation.teacher must be a run's name."
     start = config.network.encoder_weights
     yield start is None or isinstance(start, str), "network.encoder_weights must be a file's name."
     yield (
@@ -188,8 +210,8 @@ def _checks(config: TrainConfig) -> Iterator[tuple[bool, str]]:
         "of one size.",
     )
     rate, decay = optimizer.learning_rate, optimizer.weight_decay
-    yield _is_number(rate) and rate > 0, "optimizer.learning_rate must be a number above 0."
-    yield _is_number(decay) and decay >= 0, "optimizer.weight_decay must be a number from 0 on."
+    yield is_number(rate) and rate > 0, "optimizer.learning_rate must be a number above 0."
+    yield is_number(decay) and decay >= 0, "optimizer.weight_decay must be a number from 0 on."
     yield optimizer.warmup_steps >= 0, "optimizer.warmup_steps can't be negative."
     yield rules.multiple % 32 == 0, f"preprocessing.multiple must be a multiple of 32, {why}."
     check_loss(config.loss)
@@ -229,59 +251,18 @@ def from_table(kind: type[T], data: Mapping[str, Any], where: str = "") -> T:
             if not isinstance(value, Mapping):
                 raise UsageError(f"{where}{key} must be a table.")
             value = from_table(nested, value, f"{where}{key}.")
-        elif not _fits(value, known[key].default):
+        elif not fits(value, known[key].default):
             raise UsageError(
-                f"{where}{key} can't be {_shown(value)}; it must be {_wanted(known[key].default)}."
+                f"{where}{key} can't be {shown(value)}; it must be {wanted(known[key].default)}."
             )
-        elif kind is Preprocessing and key in _RANGES and not _is_pair(value):
+        elif kind is Preprocessing and key in _RANGES and not is_pair(value):
             raise UsageError(
-                f"{where}{key} must be two numbers as [-1024, 600], not {_shown(value)}."
+                f"{where}{key} must be two numbers as [-1024, 600], not {shown(value)}."
             )
         values[key] = tuple(value) if isinstance(value, list) else value
     return kind(**values)
 
 
-def _fits(value: object, default: object) -> bool:
-    """Whether a value has its default's type; a whole number may stand for any number."""
-    if isinstance(default, float):
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if isinstance(default, tuple):
-        pattern = default[0] if default else ""  # empty ones hold names
-        return isinstance(value, list | tuple) and all(_fits(v, pattern) for v in value)
-    return default is None or type(value) is type(default)
-
-
-def _wanted(default: object) -> str:
-    """What a value of the default's type is, in words."""
-    if isinstance(default, bool):
-        return "true or false"
-    if isinstance(default, int):
-        return "a whole number"
-    if isinstance(default, float):
-        return "a number"
-    return f"{'text' if isinstance(default, str) else 'a list'}, as {_shown(default)}"
-
-
-def _shown(value: object) -> str:
-    """A value as TOML has it."""
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_shown, value))}]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return repr(value) if isinstance(value, str) else str(value)
-
-
 def is_name(name: str) -> bool:
     """Whether a model can have this name: it stands in results, and files are named by it."""
     return bool(name.strip()) and name.isprintable() and not set(name) & {"/", "\\"}
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and _fits(value, 0.0) and math.isfinite(value)
-
-
-def _is_pair(value: object) -> bool:
-    """Whether a value is an HU range, or None as `stretch_hu` may be."""
-    return value is None or (
-        isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))
-    )

@@ -9,7 +9,7 @@ Ronneberger et al., "U-Net", MICCAI 2015 (decoder).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -47,22 +47,26 @@ class BasicBlock(nn.Module):
         return out
 
 
+def scaled_channels(channels: Sequence[int], width: float) -> tuple[int, ...]:
+    """Channels times `width`, at least 8 of them, in whole eights: SIMD registers hold so many."""
+    return tuple(max(8, round(count * width / 8) * 8) for count in channels)
+
+
 class ResNetEncoder(nn.Module):
     """ResNet without its classifier; returns features at strides 2, 4, 8, 16, 32."""
 
-    def __init__(self, name: str, in_channels: int) -> None:
+    def __init__(self, name: str, in_channels: int, width: float = 1.0) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, 64, 7, 2, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        channels = scaled_channels(ENCODER_CHANNELS, width)
+        self.conv1 = nn.Conv2d(in_channels, channels[0], 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels[0])
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
-        channels = 64
         for index, depth in enumerate(ENCODER_DEPTHS[name]):
-            width = ENCODER_CHANNELS[index + 1]
-            blocks = [BasicBlock(channels, width, 1 if index == 0 else 2)]
-            blocks += [BasicBlock(width, width, 1) for _ in range(depth - 1)]
+            before, after = channels[index : index + 2]
+            blocks = [BasicBlock(before, after, 1 if index == 0 else 2)]
+            blocks += [BasicBlock(after, after, 1) for _ in range(depth - 1)]
             self.add_module(f"layer{index + 1}", nn.Sequential(*blocks))
-            channels = width
 
     def forward(self, x: Tensor) -> list[Tensor]:
         features = [self.relu(self.bn1(self.conv1(x)))]
@@ -100,13 +104,13 @@ class DecoderBlock(nn.Module):
 class UNetDecoder(nn.Module):
     """Five blocks from stride 32 back to stride 1."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        skips = (*ENCODER_CHANNELS[-2::-1], 0)
-        inputs = (ENCODER_CHANNELS[-1], *DECODER_CHANNELS[:-1])
+        encoder = scaled_channels(ENCODER_CHANNELS, width)
+        outputs = scaled_channels(DECODER_CHANNELS, width)
+        skips, inputs = (*encoder[-2::-1], 0), (encoder[-1], *outputs[:-1])
         self.blocks = nn.ModuleList(
-            DecoderBlock(*channels)
-            for channels in zip(inputs, skips, DECODER_CHANNELS, strict=True)
+            DecoderBlock(*channels) for channels in zip(inputs, skips, outputs, strict=True)
         )
 
     def forward(self, features: list[Tensor]) -> Tensor:
@@ -117,19 +121,27 @@ class UNetDecoder(nn.Module):
 
 
 class ResUNet(nn.Module):
-    """(n, in_channels, h, w) -> logits (n, out_channels, h, w); h and w are multiples of 32."""
+    """(n, in_channels, h, w) -> logits (n, out_channels, h, w); h and w are multiples of 32.
+
+    Args:
+        encoder: one of ENCODER_DEPTHS.
+        width: share of the published channels in every layer.
+
+    Raises:
+        UsageError: an unknown encoder.
+    """
 
     def __init__(
-        self, encoder: str = "resnet18", in_channels: int = 1, out_channels: int = 3
-    ) -> None:
+        self, encoder: str = "resnet18", in_channels: int = 1, out_channels: int = 3,
+        width: float = 1.0,
+    ) -> None:  # fmt: skip
         super().__init__()
         if encoder not in ENCODER_DEPTHS:
             raise UsageError(f"Unknown encoder '{encoder}'; choose {' or '.join(ENCODER_DEPTHS)}.")
-        self.encoder = ResNetEncoder(encoder, in_channels)
-        self.decoder = UNetDecoder()
-        self.segmentation_head = nn.Sequential(
-            nn.Conv2d(DECODER_CHANNELS[-1], out_channels, 3, padding=1)
-        )
+        self.encoder = ResNetEncoder(encoder, in_channels, width)
+        self.decoder = UNetDecoder(width)
+        last = scaled_channels(DECODER_CHANNELS, width)[-1]
+        self.segmentation_head = nn.Sequential(nn.Conv2d(last, out_channels, 3, padding=1))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from pleura.errors import UsageError
 from pleura.lab import checkpoint, run_folder
@@ -36,6 +37,7 @@ from pleura.lab.optimizer import (
     set_learning_rate,
 )
 from pleura.lab.store import Scan, Store
+from pleura.lab.trained import Teacher, network_of
 from pleura.lab.validate import Validation, autocast, validate
 
 State = dict[str, Any]
@@ -86,6 +88,8 @@ class _Run:
         self.optimizer = build_optimizer(self.network, config.optimizer)
         self.average = MovingAverage(self.network, config.ema) if config.ema else None
         self.loss = loss_by_name(config.loss)
+        distilled = config.distillation.teacher is not None
+        self.teacher = Teacher(config, processes.device) if distilled else None
         if processes.leads:
             run_folder.write_or_check_config(config, self.store, run)
         self.state: State = {
@@ -162,10 +166,16 @@ class _Run:
         """Add a micro-batch's share of the step's gradient; returns its share of the loss."""
         device = self.processes.device
         images, targets, known = (t.to(device) for t in self.slices.draw(micro_batch))
+        images = images.contiguous(memory_format=torch.channels_last)
         with autocast(device, self.config.precision):
-            logits = self.wrapped(images.contiguous(memory_format=torch.channels_last))
-        planes = planes_of(logits.float(), targets, known, self.config.network.channels)
+            logits = self.wrapped(images)
+        logits = logits.float()
+        planes = planes_of(logits, targets, known, self.config.network.channels)
         loss = self.loss(planes) / of
+        if self.teacher is not None:
+            share = self.config.distillation.share
+            taught = F.binary_cross_entropy_with_logits(logits, self.teacher(images)) / of
+            loss = (1 - share) * loss + share * taught
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
@@ -244,7 +254,7 @@ def is_better(found: Validation, state: State, best_by: str, validation: Sequenc
 
 def build_network(config: TrainConfig) -> ResUNet:
     """The network of a config, with its encoder's start weights when a file is named."""
-    network = ResUNet(config.network.encoder, 1, len(config.network.channels))
+    network = network_of(config)
     if config.network.encoder_weights is not None:
         load_encoder_weights(network, Path(config.network.encoder_weights))
     return network
