@@ -23,6 +23,14 @@ def test_volumes_agree_with_simpleitk() -> None:
     assert volumes["total"] == pytest.approx(volumes["right"] + volumes["left"], abs=2e-3)
 
 
+@pytest.mark.parametrize("slices", [1, 15, 16, 17, 40])
+def test_every_slice_counts(slices: int) -> None:
+    array = np.random.default_rng(slices).integers(0, 4, (slices, 9, 11), dtype=np.uint8)
+    mask = Mask(array, Geometry.from_parts(array.shape, (10, 10, 10)), PLEURA_LABELS)
+    _, right, left, _ = np.bincount(array.ravel()).tolist()
+    assert volumes_ml(mask) == {"right": right, "left": left, "total": right + left}
+
+
 def test_airways_are_no_lung_volume() -> None:
     array = np.full((2, 10, 10), 3, np.uint8)
     assert volumes_ml(Mask(array, Geometry.from_parts((2, 10, 10)), PLEURA_LABELS))["total"] == 0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pleura.write import atomic
 from tests.scans import Pleura, Run, assert_refused, caller, names, without_network
 
 
@@ -42,14 +43,14 @@ def test_no_permission_to_write(
 def test_mask_and_picture_are_both_written_or_neither(
     pleura: Pleura, here: Path, scan: Path, failing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_bytes = Path.write_bytes
+    flush = atomic._flush
 
-    def full(path: Path, data: bytes) -> int:
+    def full(path: Path) -> None:
         if path.name == failing:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return write_bytes(path, data)
+        flush(path)
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    monkeypatch.setattr(atomic, "_flush", full)
     run = pleura("segment", scan, "-o", "m.nii.gz", "--picture", "p.png")
     assert_refused(run, 1, "output", False)
     assert run.err.startswith(f"Error: {failing} could not be written (No space left")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from pathlib import Path
 
 import nibabel
@@ -12,6 +13,7 @@ import SimpleITK as sitk
 
 import pleura
 from pleura.errors import GeometryError, IntensityError, NotCTError, UnreadableError
+from pleura.read.files import read_grid
 from pleura.volume import Geometry, Volume, nibabel_image, sitk_image
 from tests.grids import rotation
 from tests.scans import names, save
@@ -125,6 +127,38 @@ def test_nifti_rescale(tmp_path: Path, suffix: str, slope: float, intercept: flo
     assert np.array_equal(pleura.read(path).array, expected)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "slope", "intercept", "reads"),
+    [
+        ("<i2", 1, -1024, 1),
+        ("<i2", 2, -1024, 1),
+        ("<i2", 1, 0.5, 1),
+        (">i2", 1, -1024, 1),
+        ("<f4", 1, -1024, 1),
+        ("<i2", 1, -32768, 2),  # sums beyond int16, which only the voxels tell
+    ],
+)
+def test_packed_voxels_are_unpacked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    dtype: str, slope: float, intercept: float, reads: int,
+) -> None:  # fmt: skip
+    stored = np.random.default_rng(0).integers(-9, 2400, SHAPE[::-1]).astype(dtype)
+    header = nibabel.Nifti1Header(endianness=dtype[0])
+    header.set_data_dtype(dtype)
+    image = nibabel.Nifti1Image(stored, np.eye(4), header)
+    image.header.set_slope_inter(slope, intercept)
+    image.to_filename(tmp_path / "a.nii.gz")
+    proxy, calls = nibabel.arrayproxy.ArrayProxy, []
+    read = proxy._get_unscaled
+    monkeypatch.setattr(
+        proxy, "_get_unscaled", lambda self, slicer: calls.append(slicer) or read(self, slicer)
+    )
+    found, *_ = read_grid(tmp_path / "a.nii.gz")
+    expected = stored.astype(float) * slope + intercept
+    assert np.allclose(found, expected.transpose(2, 1, 0))
+    assert len(calls) == reads
+
+
 def test_a_slope_of_zero_or_nan_means_none(tmp_path: Path, hu: np.ndarray) -> None:
     path = nifti(tmp_path / "a.nii", hu.transpose(2, 1, 0))
     for slope in (0.0, np.nan):
@@ -229,6 +263,29 @@ def test_a_damaged_gzip_stream_is_noticed(tmp_path: Path) -> None:
         (tmp_path / "a.nii.gz").write_bytes(raw)
         with pytest.raises(UnreadableError):
             pleura.read(tmp_path / "a.nii.gz")
+
+
+@pytest.mark.parametrize("installed", ["as installed", "without isal"])
+@pytest.mark.parametrize("members", [1, 2])
+def test_a_gzip_stream_without_its_end_is_noticed(
+    tmp_path: Path, hu: np.ndarray, installed: str, members: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All voxels are there; only what follows them is damaged or missing."""
+    if installed == "without isal":
+        monkeypatch.setitem(sys.modules, "isal.igzip", None)
+    path, plain = tmp_path / "a.nii.gz", save(tmp_path / "a.nii", hu, GRID).read_bytes()
+    whole = gzip.compress(plain)
+    if members == 2:
+        whole = gzip.compress(plain[:1000]) + gzip.compress(plain[1000:])
+    path.write_bytes(whole)
+    assert_same(pleura.read(path), hu)
+    checksum, length = bytearray(whole), bytearray(whole)
+    checksum[-8] ^= 1
+    length[-4] ^= 1
+    for damaged in (checksum, length, whole[:-1], whole[:-8], whole + b"more"):
+        path.write_bytes(damaged)
+        with pytest.raises(UnreadableError, match="it is damaged or not what its suffix says"):
+            pleura.read(path)
 
 
 def test_bytes_behind_the_voxels_do_not_matter(tmp_path: Path, hu: np.ndarray) -> None:

@@ -103,6 +103,31 @@ def test_a_scan_in_another_byte_order_keeps_its_numbers(tmp_path: Path) -> None:
     assert geometry_bytes(tmp_path / "mask.nii") == geometry_bytes(tmp_path / "little.nii")
 
 
+def headers(folder: Path) -> dict[str, object]:
+    """NIfTI headers of scans, in both versions and byte orders, and none."""
+    image = nibabel.load(nifti_scan(folder / "scan.nii", (1, 2)))
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"not the mask's"))
+    wide = nibabel.Nifti2Image(np.zeros(SHAPE[::-1], np.int16), image.affine)
+    wide.header.set_slope_inter(2, -1024)
+    return {
+        "none": None, "one": image.header, "big": image.header.as_byteswapped(">"),
+        "two": wide.header,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["none", "one", "big", "two"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_bytes_are_those_that_nibabel_writes(tmp_path: Path, kind: str, order: str) -> None:
+    array = labels().copy(order)  # "F": not as the file has it
+    mask = Mask(array, OBLIQUE, {}, headers(tmp_path)[kind])
+    for suffix in (".nii", ".nii.gz"):
+        write_mask(mask, tmp_path / f"mask{suffix}")
+    expected = mask.to_nibabel().to_bytes()
+    assert len(expected) == (544 if kind == "two" else 352) + array.size
+    assert (tmp_path / "mask.nii").read_bytes() == expected
+    assert gzip.decompress((tmp_path / "mask.nii.gz").read_bytes()) == expected
+
+
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha", ".mhd"])
 def test_a_sheared_grid_needs_nifti(tmp_path: Path, suffix: str) -> None:
     affine = np.array(OBLIQUE.affine)

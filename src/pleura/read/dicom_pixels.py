@@ -23,6 +23,7 @@ from pleura.errors import UnreadableError
 from pleura.findings import Finding
 from pleura.read.dicom_frames import Slice, StoredImage
 from pleura.read.dicom_headers import BIG_ENDIAN
+from pleura.read.rescale import shift_to_hu
 from pleura.volume import AIR_HU, HUArray
 
 # A padding value that would mean tissue in HU is a wrong header entry, not padding.
@@ -179,14 +180,8 @@ def _rescale(item: Slice) -> tuple[float, float]:
 
 def _to_hu(values: Values, item: Slice, is_hu: bool, out: HUArray) -> None:
     slope, intercept = (1.0, 0.0) if is_hu else _rescale(item)
-    if values.dtype in (np.int16, np.uint16) and slope == 1 and intercept % 1 == 0:
-        low, high = int(values.min()) + intercept, int(values.max()) + intercept
-        if low >= _INT16.min and high <= _INT16.max:
-            # The sum fits, so 16-bit arithmetic that wraps around gives it, five times faster.
-            np.add(
-                values.view(np.uint16), np.uint16(int(intercept) % 65536), out=out.view(np.uint16)
-            )
-            return
+    if shift_to_hu(values, slope, intercept, out):
+        return
     hu = np.rint(values.astype(np.float64) * slope + intercept)
     np.clip(hu, _INT16.min, _INT16.max, out=out, casting="unsafe")
 

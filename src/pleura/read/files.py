@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,12 @@ import numpy.typing as npt
 
 from pleura.errors import GeometryError, NotCTError, PleuraError, UnreadableError
 from pleura.findings import Finding
+from pleura.gzipped import open_gzip
+from pleura.imports import spared
 from pleura.read.check import checked
 from pleura.read.intensity import to_hu
 from pleura.read.metaimage import data_file, verify
+from pleura.read.rescale import shift_to_hu
 from pleura.volume import MOST_VOXELS, Geometry, Volume
 
 if TYPE_CHECKING:
@@ -88,11 +90,13 @@ def read_grid(
 
 
 def _read_nifti(path: Path) -> tuple[npt.NDArray[Any], Geometry, Any, tuple[Finding, ...]]:
-    from nibabel import Nifti1Image, Nifti2Image
+    # pydicom takes half of nibabel's time to load, for DICOM in NIfTI's extensions.
+    with spared("nibabel", "pydicom"):
+        from nibabel import Nifti1Image, Nifti2Image
 
     # Not nibabel.load: it reads no checksum, and takes only some spellings of the suffix.
     packed = path.name.lower().endswith(".gz")
-    with gzip.open(path) if packed else path.open("rb") as stream:
+    with open_gzip(path) if packed else path.open("rb") as stream:
         start = stream.read(4)
         stream.seek(0)
         sizes = {int.from_bytes(start, "little"), int.from_bytes(start, "big")}
@@ -131,14 +135,26 @@ def from_nibabel(
             "The NIfTI header has neither qform nor sform; the patient's sides are assumed.",
         )
         findings = (*findings, finding)
-    slope, offset = getattr(image.dataobj, "slope", 1), getattr(image.dataobj, "inter", 0)
-    if slope == 1 and offset == 0:
-        array = np.asanyarray(image.dataobj)
-    else:
-        array = image.get_fdata(dtype=np.float32, caching="unchanged")
+    array = _numbers(image)
     affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
     array = array.reshape(shape).transpose(2, 1, 0)
     return array, Geometry((shape[2], shape[1], shape[0]), affine), header, findings
+
+
+def _numbers(image: Any) -> npt.NDArray[Any]:
+    """The voxels, rescaled; as int16 where that is exact, which spares a copy in floats."""
+    slope, offset = getattr(image.dataobj, "slope", 1), getattr(image.dataobj, "inter", 0)
+    if slope == 1 and offset == 0:
+        return np.asanyarray(image.dataobj)
+    # Asked without voxels first: reading a packed file twice takes twice as long.
+    if shift_to_hu(np.empty(0, image.dataobj.dtype), slope, offset, np.empty(0, np.int16)):
+        stored = image.dataobj.get_unscaled()
+        if stored.flags.writeable:
+            array: npt.NDArray[Any] = stored.view(np.int16)
+            if shift_to_hu(stored, slope, offset, array):
+                return array
+        del stored  # sums beyond int16
+    return np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
 
 
 def _read_itk(path: Path) -> tuple[npt.NDArray[Any], Geometry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from pleura.read.lost_voxels import inside_body
 from pleura.volume import AIR_HU, HUArray
 
 _INT16 = np.iinfo(np.int16)
+_SLICES = 16  # turned into HU at once
 _LEAST_RANGE = 50  # normalised intensities; a scan of air alone spans more
 
 
@@ -29,21 +31,46 @@ def to_hu(array: npt.NDArray[Any], where: str) -> tuple[HUArray, tuple[Finding, 
     if array.dtype == np.int16:
         return np.ascontiguousarray(array), ()
     if array.dtype.kind in "iu":
-        return np.clip(array, _INT16.min, _INT16.max).astype(np.int16), ()
+        hu = np.empty(array.shape, dtype=np.int16)
+        for part in _parts(len(array)):
+            hu[part] = np.clip(array[part], _INT16.min, _INT16.max)
+        return hu, ()
     if array.dtype.kind != "f":
         raise IntensityError(
             f"{where} holds {array.dtype} values instead of HU; give the CT image itself."
         )
-    finite = np.isfinite(array)
-    if not finite.all() and finite.any():
-        # Before the lost voxels become air: air would make a picture look like HU.
-        numbers = array[finite]
-        check_range(float(numbers.min()), float(numbers.max()), where)
-    hu = np.clip(np.where(finite, np.round(array), AIR_HU), _INT16.min, _INT16.max).astype(np.int16)
-    if finite.all():
+    return _from_floats(array, where)
+
+
+def _parts(slices: int) -> Iterator[slice]:
+    """Some slices at a time: copies of all of them would take gigabytes."""
+    for start in range(0, slices, _SLICES):
+        yield slice(start, start + _SLICES)
+
+
+def _from_floats(
+    array: npt.NDArray[np.floating[Any]], where: str
+) -> tuple[HUArray, tuple[Finding, ...]]:
+    hu = np.empty(array.shape, dtype=np.int16)
+    lost: npt.NDArray[np.bool_] | None = None
+    low, high = np.inf, -np.inf
+    for part in _parts(len(array)):
+        values = np.round(array[part])
+        finite = np.isfinite(values)
+        if not finite.all():
+            if lost is None:
+                lost = np.zeros(array.shape, dtype=bool)
+            lost[part] = ~finite
+            values[~finite] = AIR_HU
+        if finite.any():
+            numbers = array[part][finite]
+            low, high = min(low, float(numbers.min())), max(high, float(numbers.max()))
+        hu[part] = np.clip(values, _INT16.min, _INT16.max)
+    if lost is None:
         return hu, ()
-    lost = ~finite
-    count = int(lost.sum())
+    if low <= high:  # lost voxels became air, and air would make a picture look like HU
+        check_range(low, high, where)
+    count = int(np.count_nonzero(lost))
     if lost.all() or inside_body(hu, lost):
         raise IntensityError(
             f"{where} has {count} voxels without a number (NaN or infinity) inside the body; "

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-import gzip
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 
 from pleura.errors import OutputError
+from pleura.gzipped import write_gzip
 from pleura.volume import Mask
-from pleura.write.atomic import staging, write_bytes
+from pleura.write.atomic import staging
 
 ITK_SUFFIXES = (".nrrd", ".mha", ".mhd")
 DATA_SUFFIX = ".zraw"  # of the voxels beside a .mhd
-_GZIP_LEVEL = 4  # masks shrink 100 times at any level; higher ones only take longer
 
 
 def write_nifti(mask: Mask, path: Path) -> None:
     """Write .nii or .nii.gz; the affine is that of the scan's header, bit for bit."""
-    data = mask.to_nibabel().to_bytes()
-    if path.name.lower().endswith(".gz"):
-        data = gzip.compress(data, _GZIP_LEVEL, mtime=0)
-    write_bytes(path, data)
+    header = nifti_header(mask)
+    voxels = np.ascontiguousarray(mask.array).data.cast("B")  # no copy: already in order
+    with staging(path) as folder, (folder / path.name).open("wb") as file:
+        packed = path.name.lower().endswith(".gz")
+        with write_gzip(file) if packed else nullcontext(file) as stream:
+            stream.write(header)
+            stream.write(voxels)
+
+
+def nifti_header(mask: Mask) -> bytes:
+    """What comes before the voxels of a mask in a .nii file."""
+    image = mask.to_nibabel()
+    image.update_header()
+    header = image.header.copy()
+    header.set_data_offset(header.single_vox_offset)
+    header.set_slope_inter(1, 0)
+    block: bytes = header.binaryblock
+    return block.ljust(header.single_vox_offset, b"\0")
 
 
 def write_itk(mask: Mask, path: Path) -> None:
