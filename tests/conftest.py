@@ -34,12 +34,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-_ALLOWED_SKIPS = ("../shared", "GPU")
+_ALLOWED_SKIPS = ("../shared", "GPU", "a CPU with")
 _surprising_skips: list[str] = []
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """In CI a missing tool must not hide a test: only shared data and a GPU may be missing."""
+    """In CI a missing tool must not hide a test: only shared data, GPU or CPU may be missing."""
     if report.skipped and isinstance(report.longrepr, tuple) and os.environ.get("CI") == "true":
         reason = report.longrepr[2]
         if not any(word in reason for word in _ALLOWED_SKIPS):

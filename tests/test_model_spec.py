@@ -64,7 +64,7 @@ def test_preprocessing_that_makes_no_sense(key: str, value: object, said: str) -
 def test_every_option_survives_its_file(tmp_path: Path, channels: tuple[str, ...]) -> None:
     spec = ModelSpec(
         "x", "1.0", {"main": "m"}, {"main": "0"}, {"name": "resunet"}, channels,
-        Preprocessing((-1350, 150), "none", 512, 64, "none", (-600, 100)), 0.4, "none",
+        Preprocessing((-1350, 150), "none", 512, 64, "none", (-600, 100)), 0.4, 0.3, "none",
         {"loss": "bce"},
     )  # fmt: skip
     (tmp_path / "model.json").write_text(spec.to_json())
@@ -85,6 +85,10 @@ def test_models_from_before_an_option_are_read_with_its_default(tmp_path: Path) 
         ("postprocessing", "crf", "post-processing 'crf' that pleura lacks"),
         ("channels", ["left", "right"], "output channels"),
         ("preprocessing", {"stretch_hu": [5, 5]}, r"model\.json: preprocessing\.stretch_hu must"),
+        ("threshold", 0, r"model\.json: threshold must lie between 0 and 1, not 0\.$"),
+        ("threshold", "0.5", "threshold must lie between 0 and 1, not '0.5'"),
+        ("airways_threshold", 1, "airways_threshold must lie between 0 and 1, not 1"),
+        ("airways_threshold", float("nan"), "airways_threshold must lie"),
         ("preprocessing", {"stretch_hu": 5}, "no usable model description"),
         ("preprocessing", {"crop": "lungs"}, r"model\.json: preprocessing\.crop must"),
     ],

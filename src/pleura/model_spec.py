@@ -36,6 +36,8 @@ class Preprocessing:
         crop: "body" crops to one 3-D body box, "none" takes the whole field of view.
         stretch_hu: a contrast stretch after the clipping: this range becomes the whole range of
             the input, what lies outside is cut. None: no stretch.
+        slab_mm: inference averages as many thin slices as fit into this (see `slabs`); 0 shows the
+            network each slice. Training always shows it each slice.
     """
 
     window_hu: tuple[float, float] = (-1024.0, 600.0)
@@ -44,6 +46,7 @@ class Preprocessing:
     multiple: int = 32
     crop: Literal["body", "none"] = "body"
     stretch_hu: tuple[float, float] | None = None
+    slab_mm: float = 0.0
 
     def __post_init__(self) -> None:
         low, high = self.window_hu
@@ -55,6 +58,7 @@ class Preprocessing:
             ("crop", self.crop in CROPS, " or ".join(CROPS)),
             ("long_side", self.long_side > 0, "at least 1"),
             ("multiple", self.multiple > 0, "at least 1"),
+            ("slab_mm", 0 <= self.slab_mm < float("inf"), "a length in mm, or 0"),
         ):
             if not fine:
                 value = getattr(self, key)
@@ -95,6 +99,8 @@ class ModelSpec:
         architecture: for example {"name": "resunet", "encoder": "resnet18"}.
         channels: names of the output channels, one of `labels.CHANNEL_SETS`.
         threshold: probability from which a voxel is lung.
+        airways_threshold: likewise for airways, which are rare, so that a network that is right
+            about their place may still be unsure of them.
         postprocessing: "lungs" cleans the probabilities up (`postprocess.clean`); "none" takes
             them as they are, as the seed study did.
         training: the record of the run (data, split, epochs, metrics).
@@ -108,6 +114,7 @@ class ModelSpec:
     channels: tuple[str, ...] = CHANNELS
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     threshold: float = 0.5
+    airways_threshold: float = 0.5
     postprocessing: Literal["lungs", "none"] = "lungs"
     training: Mapping[str, Any] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
@@ -120,7 +127,8 @@ class ModelSpec:
         """Read `model.json`.
 
         Raises:
-            ModelError: when it is missing, no JSON, of a newer schema or lacks a field.
+            ModelError: when it is missing, no JSON, of a newer schema, lacks a field or has one
+                that makes no sense.
         """
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
@@ -142,6 +150,10 @@ class ModelSpec:
             raise ModelError(
                 f"{path} names the post-processing '{spec.postprocessing}' that pleura lacks."
             )
+        for key in ("threshold", "airways_threshold"):
+            value = getattr(spec, key)
+            if not isinstance(value, int | float) or not 0 < value < 1:
+                raise ModelError(f"{path}: {key} must lie between 0 and 1, not {value!r}.")
         return spec
 
 

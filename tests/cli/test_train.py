@@ -155,7 +155,7 @@ def test_the_processes_of_a_torchrun_share_the_cores(
 ) -> None:  # fmt: skip
     seen: list[int] = []
     monkeypatch.setattr("torch.set_num_threads", seen.append)
-    monkeypatch.setattr("pleura.infer.onnxruntime_engine.available_cores", lambda: 8)
+    monkeypatch.setattr("pleura.infer.cpu.available_cores", lambda: 8)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
     assert pleura("train", str(toml), *arguments).code == 0
     assert seen == [threads]

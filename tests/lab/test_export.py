@@ -18,11 +18,12 @@ from pleura.infer.model_folder import open_model
 from pleura.infer.onnxruntime_engine import OnnxRuntimeEngine
 from pleura.lab import checkpoint, onnx_file
 from pleura.lab import export as export_module
-from pleura.lab.config import NetworkOptions, TrainConfig
+from pleura.lab.config import DistillationOptions, NetworkOptions, TrainConfig
 from pleura.lab.dataset import SamplingOptions
-from pleura.lab.export import ExportOptions, export_run, load_run
+from pleura.lab.export import ExportOptions, export_run
 from pleura.lab.network import ResUNet
 from pleura.lab.onnx_file import rounded_to_half
+from pleura.lab.trained import load_run
 from pleura.model_spec import ModelSpec, Preprocessing
 from pleura.preprocess import prepare
 from pleura.volume import Volume
@@ -72,6 +73,7 @@ def exported(tmp_path_factory):
     config = TrainConfig(
         name="ours", store="/home/someone/store", preprocessing=rules, network=start,
         sampling=SamplingOptions(canvas=(128, 128)),
+        distillation=DistillationOptions("/home/someone/runs/teacher", 0.25),
     )  # fmt: skip
     run = write_run(folder / "run", network, config)
     spec = export_run(run, folder / "model", ExportOptions(version="1.2.3"))
@@ -148,17 +150,35 @@ def test_the_description_comes_back_from_its_file(exported):
     assert (read.name, read.version) == ("ours", "1.2.3")
     assert read.channels == ("right", "left", "airways")
     assert read.preprocessing == Preprocessing(window_hu=(-1000, 400), long_side=128)
-    assert read.architecture == {"name": "resunet", "encoder": "resnet18", "members": 1}
+    assert read.architecture == {
+        "name": "resunet", "encoder": "resnet18", "width": 1.0, "members": 1,
+    }  # fmt: skip
     training = read.training
     assert (training["steps"], training["slices_seen"]) == (40, 40 * 14)
     assert training["validation"] == DICE and training["loss"] == "bce"
     assert {name: training[name] for name in KEPT} == KEPT
     assert training["config"]["network"]["encoder_weights"] == "weights.pth"
+    assert training["config"]["distillation"] == {"teacher": "teacher", "share": 0.25}
     assert training["config"]["store"] == "store" and "folds" not in training
     assert "/home" not in (folder / "model.json").read_text()
     card = (folder / "README.md").read_text()
     assert "# ours 1.2.3" in card and "0.7500" in card and "not a medical device" in card
     assert sorted(p.name for p in folder.iterdir()) == ["README.md", "model.json", "model.onnx"]
+
+
+def test_a_narrow_network_is_exported_as_such(tmp_path):
+    torch.manual_seed(0)
+    network = trained_like(ResUNet("resnet18", 1, 3, 0.25))
+    config = TrainConfig(network=NetworkOptions(width=0.25))
+    spec = export_run(write_run(tmp_path / "run", network, config), tmp_path / "model")
+    assert spec.architecture["width"] == 0.25
+    assert spec.training["config"]["distillation"]["teacher"] is None
+    assert (tmp_path / "model" / "model.onnx").stat().st_size < 2.2e6  # a sixteenth of 28.7 MB
+    images = np.random.default_rng(1).random((2, 1, 64, 64), dtype=np.float32)
+    with torch.no_grad():
+        expected = torch.sigmoid(rounded_to_half(network)(torch.from_numpy(images))).numpy()
+    found = OnnxRuntimeEngine(tmp_path / "model" / "model.onnx", 1)(images)
+    assert np.abs(found - expected).max() < 1e-4
 
 
 def test_the_runtime_opens_it_and_notices_damage(exported, model):

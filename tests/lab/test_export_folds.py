@@ -14,8 +14,9 @@ from pleura.errors import UsageError
 from pleura.infer.onnxruntime_engine import OnnxRuntimeEngine
 from pleura.lab import export as export_module
 from pleura.lab.cross_validation import fold_runs, train_folds
-from pleura.lab.export import ExportOptions, export_run, load_members, load_run
+from pleura.lab.export import ExportOptions, export_run, load_members
 from pleura.lab.onnx_file import rounded_to_half
+from pleura.lab.trained import load_run
 from pleura.model_spec import ModelSpec
 from tests.lab.tiny import StopAfter, as_json, metrics_of
 

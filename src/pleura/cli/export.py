@@ -9,7 +9,8 @@ from pleura.errors import EXIT_OK
 
 def export(
     run: Path, model: Path, /, *, version: str = "0.1.0", name: str | None = None,
-    checkpoint: str = "best", json: bool = False,
+    checkpoint: str = "best", int8: bool = False, calibration: Path | None = None,
+    airways_threshold: float = 0.5, json: bool = False,
 ) -> int:  # fmt: skip
     """Turn a training run into a model folder that `pleura segment --model` takes.
 
@@ -25,6 +26,13 @@ def export(
         The model's name. Default: the config's.
     checkpoint
         best, or last, which needs no finished run.
+    int8
+        Also write the network in 8-bit integers, which CPUs with VNNI compute about twice as fast.
+    calibration
+        Store whose training slices --int8 is calibrated on. Default: the one of the run's config.
+    airways_threshold
+        Probability from which a voxel is airway; airways are rare, so a network that is right about
+        their place may be unsure of them (see benchmarks/airways.py).
     json
         Print one JSON object: the model's name and version, its network's checksum, size and path.
     """
@@ -32,7 +40,10 @@ def export(
     from pleura.lab.export import ExportOptions, export_run
     from pleura.record import SCHEMA_VERSION
 
-    spec = export_run(run, model, ExportOptions(version, name, checkpoint))
+    options = ExportOptions(
+        version, name, checkpoint, int8, calibration, airways_threshold
+    )  # fmt: skip
+    spec = export_run(run, model, options)
     if json:
         network = model / spec.files["main"]
         print_json({

@@ -45,7 +45,7 @@ def study(
     import torch
 
     from pleura.cli.run import print_json
-    from pleura.infer.onnxruntime_engine import available_cores
+    from pleura.infer.cpu import available_cores
     from pleura.lab.study.config import StudyConfig
     from pleura.lab.study.report import write_report
     from pleura.lab.study.runner import run_study

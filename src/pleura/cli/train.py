@@ -52,7 +52,7 @@ def train(
 
     import torch
 
-    from pleura.infer.onnxruntime_engine import available_cores
+    from pleura.infer.cpu import available_cores
     from pleura.lab.config import TrainConfig
     from pleura.lab.cross_validation import train_folds
     from pleura.lab.train import train as run_training

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,28 +14,39 @@ import numpy as np
 
 from pleura.errors import ModelError, UsageError
 from pleura.infer.model_folder import sha256_of
-from pleura.lab import checkpoint, run_folder
+from pleura.lab import run_folder
 from pleura.lab.config import NAME_RULE, TrainConfig, is_name
 from pleura.lab.cross_validation import fold_runs
-from pleura.lab.network import ResUNet
 from pleura.lab.onnx_file import Probabilities, check_parity, rounded_to_half, write_onnx
+from pleura.lab.quantize import quantize
+from pleura.lab.trained import CHECKPOINTS, Member, load_run
 from pleura.model_spec import ModelSpec
 
 ONNX_NAME = "model.onnx"
-CHECKPOINTS = ("best", "last")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")  # SemVer
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """Name (None: the config's) and version of the model, and which checkpoint of the run.
+    """What to make of a run.
 
-    Raises UsageError for what none of them can be.
+    Args:
+        version, name: of the model; None takes the config's name.
+        checkpoint: "best" or "last" of the run.
+        int8: also write the network in int8, see `quantize`.
+        calibration: the store for that; None takes the run's own.
+        airways_threshold: see `ModelSpec`.
+
+    Raises:
+        UsageError: for what none of them can be.
     """
 
     version: str = "0.1.0"
     name: str | None = None
     checkpoint: str = "best"
+    int8: bool = False
+    calibration: Path | None = None
+    airways_threshold: float = 0.5
 
     def __post_init__(self) -> None:
         if not _VERSION.fullmatch(self.version):
@@ -46,16 +57,12 @@ class ExportOptions:
             raise UsageError(
                 f"The checkpoint must be {' or '.join(CHECKPOINTS)}, not {self.checkpoint!r}."
             )
-
-
-@dataclass(frozen=True, eq=False)
-class Member:
-    """A trained network: its run, config, weights in eval mode, and state."""
-
-    run: Path
-    config: TrainConfig
-    network: ResUNet
-    state: Mapping[str, Any]
+        if not 0 < self.airways_threshold < 1:
+            raise UsageError(
+                f"The airways' threshold must lie between 0 and 1, not {self.airways_threshold}."
+            )
+        if self.calibration is not None and not self.int8:
+            raise UsageError("A store for calibration is of use with int8 alone; add --int8.")
 
 
 def export_run(run: Path, folder: Path, options: ExportOptions | None = None) -> ModelSpec:
@@ -65,8 +72,8 @@ def export_run(run: Path, folder: Path, options: ExportOptions | None = None) ->
 
     Raises:
         UsageError: no finished run there (unless its last checkpoint is wanted), or `folder`
-            exists and is no model folder.
-        ModelError: the exported network differs from torch by more than 1e-3.
+            exists and is no model folder; or no store to calibrate int8 on.
+        ModelError: the exported network differs from torch by more than 1e-3, or int8 spoils it.
     """
     options = options or ExportOptions()
     empty = folder.is_dir() and not any(folder.iterdir())
@@ -91,16 +98,20 @@ def export_run(run: Path, folder: Path, options: ExportOptions | None = None) ->
             architecture={
                 "name": "resunet",
                 "encoder": config.network.encoder,
+                "width": config.network.width,
                 "members": len(members),
             },
             channels=config.network.channels,
             preprocessing=config.preprocessing,
+            airways_threshold=options.airways_threshold,
             postprocessing=config.postprocessing,  # type: ignore[arg-type]
             training=training_record(members),
         )
         (partial / "model.json").write_text(spec.to_json(), encoding="utf-8")
         if not (partial / "README.md").exists():
             (partial / "README.md").write_text(_card(spec), encoding="utf-8")
+        if options.int8:
+            spec = quantize(partial, options.calibration or Path(config.store))
         if folder.exists():
             shutil.rmtree(folder)
         partial.rename(folder)
@@ -129,26 +140,6 @@ def load_members(run: Path, which: str) -> list[Member]:
     return members
 
 
-def load_run(run: Path, which: str) -> Member:
-    """Config, network in eval mode and state of a run's checkpoint ("best" or "last").
-
-    Raises:
-        UsageError: no such checkpoint, or the best of a run that isn't finished.
-    """
-    path = run / f"{which}.safetensors"
-    if not path.exists():
-        raise UsageError(f"{run} has no {which} checkpoint; train first, see `pleura train`.")
-    config = run_folder.read_config(run)
-    if which != "last" and not run_folder.is_finished(run, config):
-        raise UsageError(
-            f"{run} isn't finished, so its {which} checkpoint may not be the one to come; run the "
-            "same `pleura train` again, or take what there is by --checkpoint last."
-        )
-    network = ResUNet(config.network.encoder, 1, len(config.network.channels))
-    state = checkpoint.load(path, network)
-    return Member(run, config, network.eval(), state)
-
-
 def training_record(members: Sequence[Member]) -> dict[str, Any]:
     """What model.json says about how the weights came to be."""
     config, kept = members[0].config, run_folder.read_record(members[0].run)
@@ -173,10 +164,14 @@ def training_record(members: Sequence[Member]) -> dict[str, Any]:
 
 def _without_paths(config: TrainConfig) -> dict[str, Any]:
     """The config; where files lay on this machine is nobody's business."""
-    weights = config.network.encoder_weights
-    name = None if weights is None else Path(weights).name
-    network = replace(config.network, encoder_weights=name)
-    return replace(config, store=Path(config.store).name, network=network).to_dict()
+    network = replace(config.network, encoder_weights=_name(config.network.encoder_weights))
+    distillation = replace(config.distillation, teacher=_name(config.distillation.teacher))
+    named = replace(config, network=network, distillation=distillation)
+    return replace(named, store=Path(config.store).name).to_dict()
+
+
+def _name(path: str | None) -> str | None:
+    return None if path is None else Path(path).name
 
 
 def _validation_of(member: Member) -> dict[str, float]:
