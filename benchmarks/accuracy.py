@@ -155,10 +155,15 @@ def main() -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("--roles", nargs="+", default=["validation"])
     parser.add_argument("--model", default="lungs")
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--csv", type=Path, help="every metric of every scan and structure")
     arguments = parser.parse_args()
-    segmenter = Segmenter(arguments.model, threads=arguments.threads)
+    segmenter = Segmenter(
+        arguments.model, threads=arguments.threads,
+        engine=arguments.engine, precision=arguments.precision,
+    )  # fmt: skip
     scored = []
     for case in cases(arguments.data, arguments.roles):
         try:

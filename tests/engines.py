@@ -13,6 +13,7 @@ from pleura.resample import FloatArray
 
 class ThresholdEngine:
     name = "threshold"
+    device = "cpu"
     precision = "fp32"
     threads = 1
 
@@ -28,5 +29,6 @@ class ThresholdEngine:
 def threshold_segmenter() -> Segmenter:
     """The bundled model's rules with the stand-in engine."""
     segmenter = Segmenter(threads=1)
+    _ = segmenter.engine  # the real one, which would go on loading beside the test
     segmenter.engine = ThresholdEngine()
     return segmenter

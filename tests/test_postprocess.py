@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from pleura.edges import EdgeOptions
 from pleura.labels import AIRWAYS, LEFT, RIGHT
-from pleura.postprocess import CleanOptions, clean, lungs_level, settle_sides, to_labels
+from pleura.postprocess import CleanOptions, clean, lungs_level, settle_sides
+from pleura.postprocess import to_labels as to_labels_with_hu
 
 SHAPE = (12, 48, 64)
 OPTIONS = CleanOptions()
+
+
+def to_labels(probabilities: np.ndarray, options: CleanOptions, airways: bool) -> np.ndarray:
+    """Edges as the network draws them; tests/test_edges.py is about the others."""
+    hu = np.zeros(probabilities.shape[1:], np.int16)
+    plain = replace(options, edges=EdgeOptions(gain=0))
+    return to_labels_with_hu(probabilities, hu, plain, airways)
 
 
 def scene() -> np.ndarray:
@@ -141,3 +152,26 @@ def test_the_threshold_is_the_models(threshold: float) -> None:
     probabilities[0, 0, 0] = np.arange(256)
     lung = to_labels(probabilities, options, airways=False).ravel() > 0
     assert lung.argmax() == np.ceil(threshold * 255)
+
+
+def test_what_is_nearly_lung_stays_next_to_lung_only() -> None:
+    """It becomes lung on the scan's grid where HU say so, but never a piece of its own."""
+    probabilities = np.zeros((2, 5, 20, 20), np.uint8)
+    probabilities[0, 2, 5:10, 5:10] = 255
+    probabilities[:, :, 3:14, 3:14] = np.maximum(probabilities[:, :, 3:14, 3:14], 60)
+    cleaned = clean(probabilities, CleanOptions(channels=("right", "left")))
+    near = cleaned.max(axis=0) > 0
+    assert near[1:4, 4:11, 4:11].all()  # partial volume above, below and beside
+    assert near.sum() == 3 * 7 * 7
+
+
+def test_airways_have_a_threshold_of_their_own() -> None:
+    probabilities = np.zeros((3, 2, 20, 20), np.uint8)
+    probabilities[2, :, 8:11, 8:11] = 40
+    for threshold, found in ((0.5, False), (0.12, True)):
+        options = CleanOptions(airways_threshold=threshold, edges=EdgeOptions(gain=0))
+        cleaned = clean(probabilities, options)
+        hu = np.full((2, 20, 20), -900, np.int16)
+        labels = to_labels_with_hu(cleaned.astype(np.float32), hu, options, airways=True)
+        assert (labels == 3).any() == found
+        assert (labels == 3).sum() == 18 * found

@@ -203,3 +203,64 @@ def test_a_turned_grid_keeps_its_order() -> None:
     direction = rotation(20, 0) @ rotation(-15, 2)
     geometry = Geometry.from_parts((4, 5, 6), (2, 1, 1), (0, 0, 0), direction)
     assert Orientation.of(geometry) == Orientation((0, 1, 2), (False, False, False))
+
+
+WINDOWS = st.sampled_from(
+    # The second's sums of two, and the first's of 33, don't fit into int16.
+    [(-1024, 600), (-32768, 32767), (-1000.5, 400.25), (-40000, 40000), (-16384, 0), (-0.5, 1e6)]
+)
+FILLINGS = st.sampled_from(["noise", "low", "high"])
+
+
+@settings(deadline=None)
+@given(WINDOWS, st.integers(1, 40), st.integers(1, 40), FILLINGS, st.integers(0, 99))
+def test_a_slab_is_the_mean_of_its_clipped_slices(
+    window: tuple[float, float], slices: int, thickness: int, filling: str, seed: int
+) -> None:
+    if filling == "noise":
+        random = np.random.default_rng(seed)
+        hu = random.integers(-32768, 32768, (slices, 32, 32), dtype=np.int16)
+    else:
+        hu = np.full((slices, 32, 32), -32768 if filling == "low" else 32767, dtype=np.int16)
+    rules = Preprocessing(
+        window_hu=window, scaling="none", long_side=32, crop="none", slab_mm=1.5 * thickness
+    )
+    prepared = prepare(Volume(hu, Geometry.from_parts(hu.shape, (1.5, 1.0, 1.0))), rules)
+    exact = np.clip(hu.astype(np.float64), *window)
+    expected = [
+        exact[start : start + thickness].mean(axis=0) for start in range(0, slices, thickness)
+    ]
+    found = prepared.batch(range(len(prepared.slabs)))
+    assert found.dtype == np.float32 and found.shape == (len(expected), 1, 32, 32)
+    assert np.allclose(found[:, 0], expected, rtol=2e-6, atol=1e-3)
+    assert np.array_equal(np.concatenate(list(prepared.batches(3))), found)
+    assert np.array_equal(prepared.batch([len(expected) - 1]), found[-1:])
+
+
+@pytest.mark.parametrize("window", [(-40000, -39000), (40000, 41000)])
+def test_a_window_beyond_int16_is_no_crash(window: tuple[float, float]) -> None:
+    volume = Volume(np.zeros((2, 32, 32), np.int16), Geometry.from_parts((2, 32, 32)))
+    batch = prepare(volume, Preprocessing(window, long_side=32, crop="none", slab_mm=2.0)).batch(
+        [0]
+    )
+    assert np.ptp(batch) == 0
+
+
+def test_a_slab_is_stretched_after_its_mean() -> None:
+    hu = np.stack([np.full((32, 32), value, np.int16) for value in (-1000, 0)])
+    rules = Preprocessing(stretch_hu=(-600, -400), long_side=32, crop="none", slab_mm=2.0)
+    prepared = prepare(Volume(hu, Geometry.from_parts(hu.shape)), rules)
+    assert np.allclose(prepared.batch([0]), 0.5)
+
+
+def test_slabs_are_of_the_scan_s_feet_to_head_axis() -> None:
+    """A coronal scan's slabs are axial too."""
+    phantom = chest((40, 64, 64), (1.0, 6.0, 6.0))
+    rules = Preprocessing(slab_mm=3.0, long_side=64)
+    coronal = Volume(
+        np.ascontiguousarray(phantom.hu.transpose(1, 0, 2)[:, ::-1]),
+        phantom.geometry.transposed((1, 0, 2), (False, True, False)),
+    )
+    one, other = (prepare(v, rules) for v in (Volume(phantom.hu, phantom.geometry), coronal))
+    assert (one.slabs.thickness, len(one.slabs)) == (3, 14)
+    assert np.array_equal(one.batch(range(14)), other.batch(range(14)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +148,28 @@ def test_grid() -> None:
 
 def test_versions_and_memory() -> None:
     assert set(versions()) == {
-        "python", "pleura", "numpy", "nibabel", "simpleitk", "pydicom", "onnxruntime",
+        "python", "pleura", "numpy", "nibabel", "simpleitk", "pydicom", "onnxruntime", "openvino",
     }  # fmt: skip
     assert versions()["numpy"] == np.__version__
     peak = peak_memory_mb()
     assert peak is None or 20 < peak < 1e5
+
+
+@pytest.mark.parametrize(
+    ("installed", "expected"),
+    [
+        ({"numpy": "2"}, {"pleura": "unknown", "numpy": "2"}),
+        ({"pleura": "1", "onnxruntime-gpu": "9"}, {"pleura": "1", "onnxruntime": "9"}),
+    ],
+)
+def test_versions_of_what_is_installed(
+    monkeypatch: pytest.MonkeyPatch, installed: dict[str, str], expected: dict[str, str]
+) -> None:
+    def version(name: str) -> str:
+        if name not in installed:
+            raise PackageNotFoundError(name)
+        return installed[name]
+
+    monkeypatch.setattr("pleura.record.version", version)
+    found = versions()
+    assert found.pop("python").startswith("3.") and found == expected

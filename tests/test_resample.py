@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from pleura.resample import apply, axis_weights, inverse_weights
+from pleura.resample import apply, axis_weights, inverse_weights, one_blas_thread
 
 
 def test_averaging_by_whole_pixels_is_the_mean() -> None:
@@ -63,3 +64,23 @@ def test_apply_is_separable_and_float32() -> None:
     half = apply(stack, axis_weights(4, 0, 2, 2), axis_weights(6, 0, 2, 3))
     assert half.dtype == np.float32
     assert np.allclose(half[0], stack[0].reshape(2, 2, 3, 2).mean(axis=(1, 3)))
+
+
+def blas_threads() -> set[int]:
+    return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+
+def test_uses_that_overlap_leave_blas_as_it_was() -> None:
+    with threadpool_limits(2, user_api="blas"):
+        if blas_threads() != {2}:
+            pytest.skip("needs a BLAS with several threads")
+        first, second = one_blas_thread(), one_blas_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert blas_threads() == {1}  # the second still counts on it
+        second.__exit__(None, None, None)
+        assert blas_threads() == {2}
+        with pytest.raises(ZeroDivisionError), one_blas_thread():
+            raise ZeroDivisionError
+        assert blas_threads() == {2}

@@ -88,12 +88,13 @@ def _opened(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
     def spread(m: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.bool_]:
         radius = max(1, round(_OPENING * m.shape[axis]))
-        padding = [(0, 0)] * 3
-        padding[axis] = (radius, radius)
-        windows = np.lib.stride_tricks.sliding_window_view(
-            np.pad(m, padding), 2 * radius + 1, axis=axis
-        )
-        return np.asarray(windows.any(axis=-1))
+        out = m.copy()
+        for by in range(1, min(radius, m.shape[axis] - 1) + 1):
+            low = (slice(None),) * axis + (slice(None, -by),)
+            high = (slice(None),) * axis + (slice(by, None),)
+            out[low] |= m[high]
+            out[high] |= m[low]
+        return out
 
     eroded = ~spread(spread(~mask, 1), 2)
     return spread(spread(eroded, 1), 2)

@@ -7,15 +7,17 @@ cleaned probabilities, not labels, are brought to the scan's grid and compared w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import cc3d
 import fill_voids
 import numpy as np
 import numpy.typing as npt
 
+from pleura.edges import EdgeOptions, lung_voxels
 from pleura.labels import AIRWAYS, CHANNELS, LEFT, RIGHT
-from pleura.volume import LabelArray
+from pleura.volume import HUArray, LabelArray
 
 # Probabilities are stored as 0 to 255.
 Probabilities = npt.NDArray[np.uint8]
@@ -27,21 +29,29 @@ class CleanOptions:
     """Limits of the clean-up, chosen on validation data.
 
     Args:
-        threshold: probability from which a voxel is lung.
+        threshold, airways_threshold: probability from which a voxel is lung, or airway.
         least_share: a piece smaller than this share of its side's largest piece is dropped.
         least_pixels: so is one smaller than this in network pixels, all slices together.
         channels: what the probabilities' channels are, one of `labels.CHANNEL_SETS`.
+        edges: how edges are drawn on the scan's grid.
     """
 
     threshold: float = 0.5
     least_share: float = 0.02
     least_pixels: int = 12
     channels: tuple[str, ...] = CHANNELS
+    edges: EdgeOptions = field(default_factory=EdgeOptions)
+    airways_threshold: float = 0.5
 
     @property
     def level(self) -> int:
         """The threshold on the scale of 0 to 255."""
         return int(np.ceil(self.threshold * 255))
+
+    @property
+    def airways_level(self) -> int:
+        """The airways' threshold on the scale of 0 to 255."""
+        return int(np.ceil(self.airways_threshold * 255))
 
     @property
     def has_sides(self) -> bool:
@@ -63,28 +73,59 @@ def lungs_level(probabilities: Probabilities, options: CleanOptions) -> npt.NDAr
     return total
 
 
+def occupied(probabilities: Probabilities, options: CleanOptions) -> tuple[slice, slice, slice]:
+    """The box (slabs, rows, columns) of what can reach its level, and what is next to it.
+
+    Two channels that add up to a level have one of at least half of it.
+    """
+    sides = probabilities[:2] if options.has_sides else probabilities[:1]
+    likely: BoolArray = np.any(sides >= options.level // 2, axis=0)
+    if options.airways is not None:
+        likely |= probabilities[options.airways] >= options.airways_level
+    if not likely.any():
+        return slice(0, 0), slice(0, 0), slice(0, 0)
+    z, y, x = (
+        slice(max(0, part.start - 1), min(part.stop + 1, size))
+        for part, size in zip(box_around(likely), likely.shape, strict=True)
+    )
+    return z, y, x
+
+
+def box_around(mask: BoolArray) -> tuple[slice, slice, slice]:
+    """The smallest box that holds all that is True in a 3-D mask, which must hold something."""
+    planes = np.flatnonzero(mask.any(axis=(1, 2)))
+    face: BoolArray = np.any(mask[planes[0] : planes[-1] + 1], axis=0)
+    places = planes, np.flatnonzero(face.any(axis=1)), np.flatnonzero(face.any(axis=0))
+    z, y, x = (slice(int(place[0]), int(place[-1]) + 1) for place in places)
+    return z, y, x
+
+
 def clean(probabilities: Probabilities, options: CleanOptions) -> Probabilities:
     """Drop what is no lung, repair sides, fill holes.
 
     Args:
-        probabilities: (channels, z, h, w), 0 to 255, channels as the options say.
+        probabilities: (channels, slabs, h, w), 0 to 255, channels as the options say.
         options: limits.
 
     Returns:
         Same shape: soft edges are kept, dropped pieces are 0, holes are 255, a piece on the
         wrong side has its two side channels exchanged.
     """
-    out = probabilities.copy()
+    place = (slice(None), *occupied(probabilities, options))
+    out = np.zeros_like(probabilities)  # what lies outside the box is neither lung nor near it
+    out[place] = probabilities[place]
+    box = out[place]  # a view, so that `out` is cleaned
     if options.has_sides:
-        _clean_sides(out, options)
+        _clean_sides(box, options)
     else:
-        lungs = out[0] >= options.level
+        lungs = box[0] >= options.level
         keep = _large_pieces(lungs, options)
-        _erase(out[:1], lungs & ~keep)
-        out[0][_holes(keep)] = 255
+        _erase(box[:1], lungs & ~keep)
+        box[0][_holes(keep)] = 255
+        _trim(box[:1], options)
     if options.airways is not None:
-        airways = out[options.airways]
-        trachea = airways >= options.level
+        airways = box[options.airways]
+        trachea = airways >= options.airways_level
         _erase(airways[np.newaxis], trachea & ~_largest(trachea))
     return out
 
@@ -103,6 +144,7 @@ def _clean_sides(out: Probabilities, options: CleanOptions) -> None:
         holes = _holes(keep)
         out[:2, holes] = 0
         out[channel][holes] = 255
+    _trim(out[:2], options)
 
 
 def settle_sides(right: BoolArray, left: BoolArray) -> tuple[BoolArray, BoolArray]:
@@ -120,41 +162,64 @@ def settle_sides(right: BoolArray, left: BoolArray) -> tuple[BoolArray, BoolArra
 
 def _pieces_touching(candidates: BoolArray, main: BoolArray) -> BoolArray:
     """The components of `candidates` that share a face with `main`."""
+    if not candidates.any():
+        return candidates
     pieces = cc3d.connected_components(candidates.astype(np.uint8), connectivity=6)
     touched: set[int] = set()
     for axis in range(3):
-        low = [slice(None)] * 3
-        high = [slice(None)] * 3
-        low[axis], high[axis] = slice(None, -1), slice(1, None)
-        a, b = tuple(low), tuple(high)
-        touched.update(np.unique(pieces[a][main[b]]).tolist())
-        touched.update(np.unique(pieces[b][main[a]]).tolist())
-    touched.discard(0)
+        a, b = _shift(axis, -1), _shift(axis, 1)
+        touched.update(np.unique(pieces[a][candidates[a] & main[b]]).tolist())
+        touched.update(np.unique(pieces[b][candidates[b] & main[a]]).tolist())
     return np.isin(pieces, sorted(touched))
 
 
+def _within_box(work: Callable[[BoolArray], BoolArray], mask: BoolArray) -> BoolArray:
+    """`work` on the box around what a mask holds: components and holes don't reach beyond it."""
+    out = np.zeros_like(mask)
+    if mask.any():
+        box = box_around(mask)
+        out[box] = work(np.ascontiguousarray(mask[box]))
+    return out
+
+
 def _largest(mask: BoolArray) -> BoolArray:
-    if not mask.any():
-        return mask
-    return np.asarray(cc3d.largest_k(mask.astype(np.uint8), k=1, connectivity=6) > 0)
+    return _within_box(lambda m: cc3d.largest_k(m.view(np.uint8), k=1, connectivity=6) > 0, mask)
 
 
 def _large_pieces(mask: BoolArray, options: CleanOptions) -> BoolArray:
     """Components of at least `least_share` of the largest and `least_pixels`."""
-    if not mask.any():
-        return mask
-    pieces = cc3d.connected_components(mask.astype(np.uint8), connectivity=26)
-    sizes = np.bincount(pieces.ravel())
-    sizes[0] = 0
-    keep = sizes >= max(options.least_pixels, options.least_share * sizes.max())
-    return np.asarray(keep[pieces])
+
+    def large(box: BoolArray) -> BoolArray:
+        pieces, count = cc3d.connected_components(
+            box.view(np.uint8), connectivity=26, return_N=True
+        )
+        sizes = cc3d.statistics(pieces)["voxel_counts"].copy() if count > 1 else None
+        if sizes is None:
+            return box if np.count_nonzero(box) >= options.least_pixels else np.zeros_like(box)
+        sizes[0] = 0
+        keep = sizes >= max(options.least_pixels, options.least_share * sizes.max())
+        return np.asarray(keep[pieces])
+
+    return _within_box(large, mask)
 
 
 def _holes(mask: BoolArray) -> BoolArray:
     """Voids that `mask` encloses in 3-D (vessels, nodules)."""
-    if not mask.any():
-        return mask
-    return np.asarray(fill_voids.fill(mask), dtype=bool) & ~mask
+    return _within_box(lambda m: np.asarray(fill_voids.fill(m), dtype=bool) & ~m, mask)
+
+
+def _trim(channels: Probabilities, options: CleanOptions) -> None:
+    """Set to 0 what isn't lung or next to it, in place.
+
+    Edges are drawn anew on the scan's grid, where what is nearly lung may become lung; away from
+    lung that would be a new piece, behind all that looks at pieces.
+    """
+    near: BoolArray = lungs_level(channels, options) >= options.level
+    for axis in range(3):  # one after the other, so that diagonal neighbours count
+        before = near.copy()
+        near[_shift(axis, 1)] |= before[_shift(axis, -1)]
+        near[_shift(axis, -1)] |= before[_shift(axis, 1)]
+    channels[:, ~near] = 0
 
 
 def _erase(channels: Probabilities, dropped: BoolArray) -> None:
@@ -176,26 +241,29 @@ def _shift(axis: int, by: int) -> tuple[slice, ...]:
 
 
 def to_labels(
-    probabilities: npt.NDArray[np.float32], options: CleanOptions, airways: bool
+    probabilities: npt.NDArray[np.float32], hu: HUArray, options: CleanOptions, airways: bool
 ) -> LabelArray:
     """Probabilities on the scan's grid -> labels.
 
     Args:
         probabilities: (channels, n, y, x), 0 to 255.
-        options: the threshold and the channels.
+        hu: (n, y, x), of the same voxels.
+        options: the threshold, the channels and how edges are drawn.
         airways: also label the airways, where a lung isn't more likely.
 
     Returns:
         (n, y, x) uint8; lungs without sides get 1.
     """
     lungs = probabilities[0] + probabilities[1] if options.has_sides else probabilities[0]
-    level = np.float32(options.threshold * 255)
-    labels = np.zeros(lungs.shape, dtype=np.uint8)
-    is_lung = lungs >= level
-    labels[is_lung] = RIGHT
+    level = options.threshold * 255
+    is_lung = lung_voxels(lungs, hu, level, options.edges)
+    # Arithmetic, since assigning by a mask takes five times as long.
+    labels: LabelArray = is_lung * np.uint8(RIGHT)
     if options.has_sides:
-        labels[is_lung & (probabilities[1] > probabilities[0])] = LEFT
+        is_left = is_lung & (probabilities[1] > probabilities[0])
+        labels += is_left * np.uint8(LEFT - RIGHT)
     if airways and options.airways is not None:
-        likely = probabilities[options.airways]
+        # In thresholds: a channel whose threshold is low is as sure at lower probabilities.
+        likely = probabilities[options.airways] * (options.threshold / options.airways_threshold)
         labels[(likely >= level) & (likely > lungs)] = AIRWAYS
     return labels

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,16 @@ from pleura.findings import verdict_of
 from pleura.volume import Geometry, Volume
 
 SCHEMA_VERSION = 1
-_VERSIONS_OF = ("pleura", "numpy", "nibabel", "SimpleITK", "pydicom", "onnxruntime")
+# Name in the record -> distributions that bring it, of which one is installed.
+_VERSIONS_OF = {
+    "pleura": ("pleura",),
+    "numpy": ("numpy",),
+    "nibabel": ("nibabel",),
+    "simpleitk": ("SimpleITK",),
+    "pydicom": ("pydicom",),
+    "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
+    "openvino": ("openvino",),
+}
 
 Record = dict[str, Any]
 
@@ -55,13 +65,14 @@ def error_record(error: PleuraError) -> Record:
 
 
 def versions() -> dict[str, str]:
-    """Versions of pleura and of what its result depends on."""
-    found = {"python": sys.version.split()[0]}
-    for name in _VERSIONS_OF:
-        try:
-            found[name.lower()] = version(name)
-        except PackageNotFoundError:  # a source tree on the path, not installed
-            found[name.lower()] = "unknown"
+    """Versions of pleura and of what its result depends on, as far as installed."""
+    # pleura itself may be a source tree on the path, of which no version is known.
+    found = {"python": sys.version.split()[0], "pleura": "unknown"}
+    for name, distributions in _VERSIONS_OF.items():
+        for distribution in distributions:
+            with suppress(PackageNotFoundError):
+                found[name] = version(distribution)
+                break
     return found
 
 
@@ -71,6 +82,12 @@ def peak_memory_mb() -> float | None:
     It counts everything the process did, not one scan alone.
     """
     try:
+        # The kernel's other figure, getrusage's, starts with what the parent process held.
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return round(int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6, 1)
+    except (OSError, ValueError, IndexError):  # no Linux
+        pass
+    try:
         import resource
     except ImportError:  # Windows
         return None
@@ -79,7 +96,7 @@ def peak_memory_mb() -> float | None:
 
 
 def schema(name: str) -> Mapping[str, Any]:
-    """A JSON Schema shipped with the package: "segment", "info", "prepare" or "error"."""
+    """A JSON Schema of the package: "segment", "info", "prepare", "benchmark" or "error"."""
     path = Path(__file__).parent / "schemas" / f"{name}.json"
     loaded: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded

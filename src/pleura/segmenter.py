@@ -4,39 +4,33 @@ strings the stages together."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from pleura import record as records
+from pleura.edges import EdgeOptions
 from pleura.errors import PleuraError, UsageError, as_pleura_error
-from pleura.infer.engine import Engine, EngineOptions, load_engine
+from pleura.infer.choice import EngineOptions, choices
+from pleura.infer.cpu import cpu_features
+from pleura.infer.engine import Engine, load_engine
 from pleura.infer.model_folder import DEFAULT_MODEL, ModelFolder, open_model
-from pleura.labels import (
-    AIRWAY_LABELS,
-    AIRWAYS,
-    LEFT,
-    MERGED,
-    MERGED_LABELS,
-    PLEURA_LABELS,
-    RIGHT,
-)
+from pleura.infer.passes import Progress, Work, infer
 from pleura.measure import CutOff, cut_off, volumes_ml
-from pleura.postprocess import CleanOptions, Probabilities, clean, lungs_level, to_labels
-from pleura.preprocess import Prepared, prepare
+from pleura.postprocess import CleanOptions, clean
+from pleura.preprocess import prepare
 from pleura.quality import Quality, result_findings
 from pleura.read import read
+from pleura.resample import one_blas_thread
+from pleura.restore import RestoreOptions, restore_mask
 from pleura.volume import Mask, Volume
 from pleura.write import check_output, write_mask
 
-_BATCH = 8  # slices; larger ones are no faster on a CPU and cost memory
-
 Source = Any  # a path, numpy array, SimpleITK or nibabel image, or Volume
-Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
 
@@ -122,20 +116,30 @@ class Segmenter:
     Args:
         model: a bundled name or a model folder.
         threads: of inference; 0 takes all cores.
-        engine, precision: see `infer.engine`.
+        engine, precision, device: see `infer.choice`.
+
+    The network is loaded in the background, while the first scan is read.
 
     Raises:
-        ModelError: unknown or damaged model.
-        UsageError: unknown engine or precision.
+        ModelError: unknown or damaged model; a damaged network is only found by its first use.
+        UsageError: unknown engine, precision or device, or one that model or machine lack.
     """
 
     def __init__(
         self, model: str | Path = DEFAULT_MODEL, *, threads: int = 0, engine: str = "auto",
-        precision: str = "auto",
+        precision: str = "auto", device: str = "cpu",
     ) -> None:  # fmt: skip
         self.folder: ModelFolder = open_model(model)
-        options = EngineOptions(engine, precision, threads)
-        self.engine: Engine = load_engine(self.folder, options)
+        options = EngineOptions(engine, precision, threads, device)
+        choices(options, self.folder.spec.files, cpu_features())  # raises now
+        loader = ThreadPoolExecutor(1, thread_name_prefix="pleura-load")
+        self._loading = loader.submit(load_engine, self.folder, options)
+        loader.shutdown(wait=False)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The loaded network; waits for it."""
+        return self._loading.result()
 
     def segment(
         self, source: Source, options: SegmentOptions | None = None,
@@ -154,29 +158,39 @@ class Segmenter:
         options, spec = options or SegmentOptions(), self.folder.spec
         if options.airways and "airways" not in spec.channels:
             raise UsageError(f"The model '{spec.name}' knows no airways; leave them out.")
+        # Channels that nobody asked for cost memory and time behind the network.
+        wanted = tuple(c for c in spec.channels if options.airways or c != "airways")
         clock = Clock()
         with clock("read"):
             volume = read(source, spacing=options.spacing, series=options.series)
         with clock("preprocess"):
             prepared = prepare(volume, spec.preprocessing)
-        with clock("infer"):
-            probabilities = self._infer(prepared, progress)
-        with clock("postprocess"):
-            limits = CleanOptions(spec.threshold, channels=spec.channels)
-            if spec.postprocessing == "lungs":
+        with clock("infer"), one_blas_thread():
+            kept = [i for i, name in enumerate(spec.channels) if name in wanted]
+            plain = spec.postprocessing == "none"
+            probabilities, work = infer(prepared, self.engine, kept, progress, everywhere=plain)
+        with clock("postprocess"), one_blas_thread():
+            edges = EdgeOptions(gain=0) if plain else EdgeOptions()
+            limits = CleanOptions(
+                spec.threshold, channels=wanted, edges=edges,
+                airways_threshold=spec.airways_threshold,
+            )  # fmt: skip
+            if not plain:
                 probabilities = clean(probabilities, limits)
-            mask = restore_mask(volume, prepared, probabilities, limits, options)
+            restoring = RestoreOptions(options.airways, options.merge, self.engine.threads)
+            mask = restore_mask(volume, prepared, probabilities, limits, restoring)
         volumes, cut = volumes_ml(mask), cut_off(mask)
         slices = prepared.hu.shape[0]
         length_mm = slices * prepared.geometry.spacing_zyx_mm[0]
         quality = Quality(volume.findings + result_findings(volumes, cut, slices, length_mm))
-        record = self._record(volume, mask, quality, (volumes, cut), clock)
+        record = self._record(volume, mask, quality, (volumes, cut, work), clock)
         return Result(source, None, mask, volume, quality, record)
 
     def map(
         self, sources: Iterable[Source], options: SegmentOptions | None = None
     ) -> Iterator[Result]:
         """Segment many, in input order; a bad scan never raises but carries `error`."""
+        _ = self.engine  # a damaged network is no scan's fault, so it raises
         for source in sources:
             try:
                 result = self.segment(source, options)
@@ -184,75 +198,39 @@ class Segmenter:
                 result = Result(source, as_pleura_error(error))
             yield result  # outside of `try`: the caller's own errors aren't the scan's
 
-    def _infer(self, prepared: Prepared, progress: Progress | None) -> Probabilities:
-        """Probabilities 0 to 255 on the network's grid, (channels, z, h, w)."""
-        slices = prepared.hu.shape[0]
-        channels = len(self.folder.spec.channels)
-        out = np.zeros((channels, slices, *prepared.grid.shape), dtype=np.uint8)
-        if not prepared.has_body:  # a network asked about nothing answers anything
-            return out
-        done = 0
-        for batch in prepared.batches(_BATCH):
-            probabilities = self.engine(batch)
-            part = np.rint(probabilities * 255).astype(np.uint8)
-            out[:, done : done + len(batch)] = part.transpose(1, 0, 2, 3)
-            done += len(batch)
-            if progress is not None:
-                progress(done, slices)
-        return out
-
     def _record(
         self, volume: Volume, mask: Mask, quality: Quality,
-        measured: tuple[Mapping[str, float], CutOff], clock: Clock,
+        measured: tuple[Mapping[str, float], CutOff, Work], clock: Clock,
     ) -> Mapping[str, Any]:  # fmt: skip
         spec = self.folder.spec
         return {
             "schema_version": records.SCHEMA_VERSION,
             "input": None if volume.source is None else str(volume.source),
             "output": None,
-            "model": {"name": spec.name, "version": spec.version, "sha256": spec.sha256["main"]},
+            "model": {
+                "name": spec.name,
+                "version": spec.version,
+                "sha256": spec.sha256["int8" if self.engine.precision == "int8" else "main"],
+            },
             "labels": {str(number): name for number, name in mask.labels.items()},
             "grid": records.grid_record(volume.geometry),
             "volumes_ml": dict(measured[0]),
             "quality": quality.to_dict(),
             "cut_off": measured[1].to_dict(),
             "engine": self.engine.name,
+            "device": self.engine.device,
             "precision": self.engine.precision,
             "threads": self.engine.threads,
+            "network": measured[2].to_dict(),
             "timings_s": {**clock.seconds, "write": 0.0, "total": clock.total},
             "peak_memory_mb": records.peak_memory_mb(),
             "versions": records.versions(),
         }
 
 
-def restore_mask(
-    volume: Volume, prepared: Prepared, probabilities: Probabilities, limits: CleanOptions,
-    options: SegmentOptions,
-) -> Mask:  # fmt: skip
-    """Cleaned probabilities on the network's grid -> labels on the scan's own grid."""
-    labels = np.zeros(prepared.hu.shape, dtype=np.uint8)
-    merged = options.merge or not limits.has_sides
-    level = lungs_level(probabilities, limits)
-    if options.airways and limits.airways is not None:
-        level = np.maximum(level, probabilities[limits.airways])
-    # Interpolation in plane never exceeds its neighbours: other slices stay empty.
-    filled = np.flatnonzero(level.max(axis=(1, 2)) >= limits.level)
-    for start in range(0, len(filled), _BATCH):
-        part = filled[start : start + _BATCH]
-        restored = np.stack([prepared.grid.restore(channel[part]) for channel in probabilities])
-        labels[part] = to_labels(restored, limits, options.airways)
-    if merged:
-        labels[(labels == RIGHT) | (labels == LEFT)] = MERGED
-    array = np.ascontiguousarray(prepared.orientation.undo(labels))
-    names = dict(MERGED_LABELS if merged else PLEURA_LABELS)
-    if options.airways:
-        names[AIRWAYS] = AIRWAY_LABELS[AIRWAYS]
-    return Mask(array, volume.geometry, names, volume.header)
-
-
 def segment(
     source: Source, *, model: str | Path = DEFAULT_MODEL, threads: int = 0, engine: str = "auto",
-    precision: str = "auto", **options: Any,
+    precision: str = "auto", device: str = "cpu", **options: Any,
 ) -> Result:  # fmt: skip
     """Segment one scan: `pleura.segment("scan.nii.gz")`.
 
@@ -261,7 +239,7 @@ def segment(
             in HU with `spacing=`; SimpleITK or nibabel image.
         model: a bundled name or a model folder.
         threads: of inference; 0 takes all cores.
-        engine, precision: see `infer.engine`.
+        engine, precision, device: see `infer.choice`.
         options: of `SegmentOptions`: series, spacing, airways, merge.
 
     Raises:
@@ -271,7 +249,7 @@ def segment(
     if not known >= options.keys():
         unknown = sorted(options.keys() - known)[0]
         raise UsageError(f"Unknown option '{unknown}'; known are {', '.join(sorted(known))}.")
-    segmenter = Segmenter(model, threads=threads, engine=engine, precision=precision)
+    segmenter = Segmenter(model, threads=threads, engine=engine, precision=precision, device=device)
     return segmenter.segment(source, SegmentOptions(**options))
 
 

@@ -135,7 +135,6 @@ def test_airways_strict_and_threads_with_the_bundled_network(
     record = run.json
     jsonschema.validate(record, schema("segment"))
     assert record["labels"]["3"] == "trachea and main bronchi" and record["threads"] == 2
-    assert record["engine"] == "onnxruntime" and record["precision"] == "fp32"
     labels = mask_of(here / "chest_lungs.nii.gz")
     assert set(np.unique(labels)) == {0, 1, 2, 3}
     for side in (1, 2):
@@ -143,11 +142,21 @@ def test_airways_strict_and_threads_with_the_bundled_network(
         assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.9
 
 
-def test_no_lung(pleura: Pleura, tmp_path: Path, here: Path) -> None:
-    noise = np.random.default_rng(0).normal(0, 10, (6, 64, 64))
-    hu = np.full(noise.shape, -1000.0)
-    hu[:, 12:52, 8:56] = 40
-    path = save(tmp_path / "abdomen.nii.gz", np.rint(hu + noise).astype(np.int16))
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_the_wanted_engine_and_precision_are_recorded(
+    pleura: Pleura, tmp_path: Path, here: Path, engine: str
+) -> None:
+    path = save(tmp_path / "s.nii.gz", small().hu)
+    run = pleura("segment", path, "--engine", engine, "--precision", "fp32", "--json")
+    assert run.code == 0
+    jsonschema.validate(run.json, schema("segment"))
+    assert (run.json["engine"], run.json["precision"]) == (engine, "fp32")
+
+
+def test_no_lung(pleura: Pleura, tmp_path: Path, here: Path, examples: Path) -> None:
+    volume = api.read(examples / "chest.nii.gz")
+    grid = api.Geometry.from_parts((13, *volume.array.shape[1:]), volume.geometry.spacing_zyx_mm)
+    path = save(tmp_path / "abdomen.nii.gz", volume.array[:13], grid)
     run = pleura("segment", path, "--json")
     assert run.code == 0
     jsonschema.validate(run.json, schema("segment"))
@@ -184,8 +193,12 @@ def test_series_by_number_and_uid(
 def test_model_by_path(pleura: Pleura, scan: Path, here: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").symlink_to(BUNDLED / "lungs")
     small_scan = save(tmp_path / "s.nii.gz", small().hu)
-    record = pleura("segment", small_scan, "--model", tmp_path / "mine", "--json").json
-    assert record["model"]["sha256"] == api.Segmenter("lungs").folder.spec.sha256["main"]
+    sha256 = api.Segmenter("lungs").folder.spec.sha256
+    for precision, role in (("fp32", "main"), ("auto", "int8")):
+        arguments = ("--model", tmp_path / "mine", "--precision", precision, "--json")
+        record = pleura("segment", small_scan, *arguments).json
+        is_int8 = record["precision"] == "int8"  # which some CPUs don't compute
+        assert record["model"]["sha256"] == sha256[role if is_int8 else "main"]
 
 
 def test_a_sheared_scan_needs_nifti(
@@ -209,13 +222,16 @@ sys.exit(code)
 """
 
 
-def test_the_whole_run_loads_no_torch(scan: Path, here: Path) -> None:
+@pytest.mark.parametrize("engine", ["auto", "onnxruntime"])
+def test_the_whole_run_loads_one_engine_and_no_torch(scan: Path, here: Path, engine: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, "segment", str(scan), "--picture", "p.png"],
+        [sys.executable, "-c", PROGRAM, "segment", str(scan), "--engine", engine,
+         "--picture", "p.png"],
         capture_output=True, text=True, check=True, cwd=here,
     )  # fmt: skip
     modules = set(done.stderr.partition("MODULES")[2].split())
-    assert "onnxruntime" in modules
+    engines = {"onnxruntime", "openvino"} & modules
+    assert len(engines) == 1 and engine in (*engines, "auto")
     # scipy is left out: nibabel imports it wherever it happens to be installed
     assert not {"torch", "matplotlib", "monai", "kornia", "onnx"} & modules
     assert done.stderr.startswith("MODULES"), "the run itself says nothing on standard error"

@@ -113,7 +113,7 @@ def test_merged_lungs_are_the_sides_together(models, channels):
 class Speckled:
     """A network's stand-in: one lung, a speck far away and a hole inside."""
 
-    name, precision, threads = "speckled", "fp32", 1
+    name, precision, device, threads = "speckled", "fp32", "cpu", 1
 
     def __call__(self, batch):
         out = np.zeros((len(batch), 1, *batch.shape[2:]), np.float32)

@@ -14,6 +14,8 @@ from pleura.cli.run import print_json
 from pleura.errors import EXIT_OK, EXIT_STRICT, UsageError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
     from pleura.segmenter import Result
 
 
@@ -27,6 +29,7 @@ def segment(
     model: str = "lungs",
     engine: str = "auto",
     precision: str = "auto",
+    device: str = "cpu",
     picture: Path | None = None,
     airways: bool = False,
     merge: bool = False,
@@ -51,9 +54,11 @@ def segment(
     model
         A bundled model's name or a model folder.
     engine
-        auto or onnxruntime.
+        auto, openvino or onnxruntime; auto takes the fastest that works here.
     precision
-        auto or fp32.
+        auto, fp32, bf16 or int8; auto takes the fastest that model and CPU have.
+    device
+        cpu, or cuda with onnxruntime-gpu.
     picture
         Also write an overlay picture (PNG).
     airways
@@ -76,7 +81,7 @@ def segment(
         if picture.suffix.lower() != ".png":
             raise UsageError(f"{picture} must end with .png.")
         check_place(picture, scan)
-    segmenter = Segmenter(model, threads=threads, engine=engine, precision=precision)
+    segmenter = Segmenter(model, threads=threads, engine=engine, precision=precision, device=device)
     options = SegmentOptions(series=series, airways=airways, merge=merge)
     with SliceProgress(quiet=json) as progress:
         result = segmenter.segment(scan, options, progress.update)
@@ -136,19 +141,24 @@ class SliceProgress:
     """A progress bar over slices on standard error, shown on a terminal only."""
 
     def __init__(self, quiet: bool) -> None:
-        from rich.console import Console
+        self._bar: RichProgress | None = None
+        if quiet or not sys.stderr.isatty():
+            return
+        from rich.console import Console  # a tenth of a second, for the bar alone
         from rich.progress import Progress
 
-        shown = sys.stderr.isatty() and not quiet
-        self._bar = Progress(console=Console(stderr=True), transient=True, disable=not shown)
+        self._bar = Progress(console=Console(stderr=True), transient=True)
         self._task = self._bar.add_task("Segmenting", total=None)
 
     def __enter__(self) -> SliceProgress:
-        self._bar.start()
+        if self._bar is not None:
+            self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        if self._bar is not None:
+            self._bar.stop()
 
     def update(self, done: int, slices: int) -> None:
-        self._bar.update(self._task, completed=done, total=slices)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=slices)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pleura.lab.benchmark import machine
+from pleura.lab.study import facts
 from pleura.lab.study.facts import budget, shared
 
 
@@ -25,3 +27,7 @@ def test_a_rows_own_settings_are_said(done):
     assert "augmentation" not in common
     assert "augmentation on" in own and "adam 0.5" in own
     assert "not the same for all rows" in budget(config)
+
+
+def test_the_processor_is_named_as_in_a_benchmark():
+    assert facts.cpu_name is machine.cpu_name

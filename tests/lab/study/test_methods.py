@@ -91,5 +91,10 @@ def test_a_models_key_is_its_weights_and_rules_by_name(done):
     assert json.loads(rules) == {
         "window_hu": [-1024, 600], "stretch_hu": None, "scaling": "none", "long_side": 64,
         "multiple": 32, "crop": "none", "threshold": 0.5, "postprocessing": "none",
-        "channels": ["lungs"],
+        "channels": ["lungs"], "slab_mm": 0,
     }  # fmt: skip
+
+
+def test_models_are_scored_in_fp32_whatever_the_cpu_has(monkeypatch):
+    monkeypatch.setattr("pleura.lab.study.methods.Segmenter", lambda *_, **options: options)
+    assert ModelMethod("x", None, "lungs")._segmenter["precision"] == "fp32"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
 from pleura import record as records
-from pleura.infer.onnxruntime_engine import available_cores
+from pleura.infer.cpu import available_cores
 from pleura.lab import run_folder
+from pleura.lab.benchmark.machine import cpu_name
 from pleura.lab.config import TrainConfig
 from pleura.lab.split import ROLES
 from pleura.lab.store import Store
@@ -124,13 +124,3 @@ def trained_on(study: StudyConfig) -> str:
     records = [run_folder.read_record(run) for run in runs]
     kinds = {f"{record['threads']} threads on {record.get('device', 'cpu')}" for record in records}
     return f"trained with {' and with '.join(sorted(kinds))}"
-
-
-def cpu_name() -> str:
-    """The processor's model as Linux names it, else what Python knows."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

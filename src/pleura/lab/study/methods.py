@@ -58,7 +58,9 @@ class ModelMethod:
 
     @cached_property
     def _segmenter(self) -> Segmenter:
-        return Segmenter(self.model, threads=self.threads)
+        # In fp32, which every CPU has: "auto" takes bf16 or int8 where there is one, and a study's
+        # table would depend on who computed it.
+        return Segmenter(self.model, threads=self.threads, precision="fp32")
 
     def mask_of(self, volume: Volume) -> Mask:
         return self._segmenter.segment(volume, SegmentOptions(merge=True)).mask
