@@ -12,7 +12,7 @@ import pytest
 from pleura.record import schema
 from tests.scans import Pleura
 
-COMMANDS = ("segment", "info", "evaluate", "prepare", "train", "export")
+COMMANDS = ("segment", "info", "evaluate", "prepare", "train", "study", "benchmark", "export")
 HEAVY = {"numpy", "torch", "SimpleITK", "nibabel", "onnxruntime", "pydicom", "rich.progress"}
 
 

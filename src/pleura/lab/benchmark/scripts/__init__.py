@@ -1,0 +1,1 @@
+"""Programs that `pleura.lab.benchmark` runs in processes of their own, by path."""
