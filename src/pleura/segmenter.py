@@ -121,8 +121,10 @@ class Segmenter:
     The network is loaded in the background, while the first scan is read.
 
     Raises:
-        ModelError: unknown or damaged model; a damaged network is only found by its first use.
-        UsageError: unknown engine, precision or device, or one that model or machine lack.
+        ModelError: unknown model, or no usable description in it.
+        UsageError: unknown engine, precision or device, or one that model or CPU rule out.
+
+    A damaged network, or an engine that isn't installed, is found by the first use of `engine`.
     """
 
     def __init__(

@@ -57,7 +57,7 @@ def test_wishes_are_heeded(wish: dict[str, str], rows: list[str]) -> None:
         ({"precision": "bf16"}, BOTH, {"vnni"}, "known to have bf16 arithmetic; choose .* fp32"),
         ({"precision": "bf16", "name": "onnxruntime"}, BOTH, NEW,
          "Engine 'onnxruntime' with precision 'bf16' doesn't exist on cpu; there it is one of: "
-         "openvino int8, onnxruntime int8, openvino bf16, openvino fp32, onnxruntime fp32"),
+         "openvino int8, openvino bf16, onnxruntime int8, openvino fp32, onnxruntime fp32"),
         ({"device": "cuda", "name": "openvino"}, BOTH, NEW, "on cuda; .* one of: onnxruntime fp32"),
         ({"device": "cuda", "precision": "int8"}, BOTH, NEW, "'int8' doesn't exist on cuda"),
     ],

@@ -60,8 +60,8 @@ class Choice:
 FASTEST_FIRST = {
     "cpu": (
         Choice("openvino", "int8"),
-        Choice("onnxruntime", "int8"),
         Choice("openvino", "bf16"),
+        Choice("onnxruntime", "int8"),
         Choice("openvino", "fp32"),
         Choice("onnxruntime", "fp32"),
     ),
