@@ -190,12 +190,8 @@ def _large_pieces(mask: BoolArray, options: CleanOptions) -> BoolArray:
     """Components of at least `least_share` of the largest and `least_pixels`."""
 
     def large(box: BoolArray) -> BoolArray:
-        pieces, count = cc3d.connected_components(
-            box.view(np.uint8), connectivity=26, return_N=True
-        )
-        sizes = cc3d.statistics(pieces)["voxel_counts"].copy() if count > 1 else None
-        if sizes is None:
-            return box if np.count_nonzero(box) >= options.least_pixels else np.zeros_like(box)
+        pieces = cc3d.connected_components(box.view(np.uint8), connectivity=26)
+        sizes = np.bincount(pieces.ravel())
         sizes[0] = 0
         keep = sizes >= max(options.least_pixels, options.least_share * sizes.max())
         return np.asarray(keep[pieces])
