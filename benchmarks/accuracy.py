@@ -150,20 +150,31 @@ def write_table(scored: list[tuple[Case, dict[str, Row]]], path: Path) -> None:
         writer.writerows(lines)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def arguments_of(description: str) -> argparse.ArgumentParser:
+    """What every benchmark on DATA may be told: which scans, which model, how it computes."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--roles", nargs="+", default=["validation"])
     parser.add_argument("--model", default="lungs")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--csv", type=Path, help="every metric of every scan and structure")
-    arguments = parser.parse_args()
-    segmenter = Segmenter(
+    return parser
+
+
+def segmenter_of(arguments: argparse.Namespace) -> Segmenter:
+    """The segmenter that `arguments_of` describes."""
+    return Segmenter(
         arguments.model, threads=arguments.threads,
         engine=arguments.engine, precision=arguments.precision,
     )  # fmt: skip
+
+
+def main() -> int:
+    parser = arguments_of(__doc__)
+    parser.add_argument("--csv", type=Path, help="every metric of every scan and structure")
+    arguments = parser.parse_args()
+    segmenter = segmenter_of(arguments)
     scored = []
     for case in cases(arguments.data, arguments.roles):
         try:

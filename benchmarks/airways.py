@@ -8,12 +8,10 @@ best.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
-from pathlib import Path
 
-from benchmarks.accuracy import cases
-from pleura import Segmenter, SegmentOptions
+from benchmarks.accuracy import arguments_of, cases, segmenter_of
+from pleura import SegmentOptions
 from pleura.lab.metrics import dice
 from pleura.lab.prepare import load_pair
 from pleura.labels import AIRWAYS
@@ -22,13 +20,8 @@ THRESHOLDS = (0.05, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--roles", nargs="+", default=["validation"])
-    parser.add_argument("--model", default="lungs")
-    parser.add_argument("--precision", default="auto")
-    arguments = parser.parse_args()
-    segmenter = Segmenter(arguments.model, precision=arguments.precision)
+    arguments = arguments_of(__doc__).parse_args()
+    segmenter = segmenter_of(arguments)
     folder = segmenter.folder
     print(f"| volume | {' | '.join(map(str, THRESHOLDS))} |")
     print(f"|---{'|---' * len(THRESHOLDS)}|")

@@ -10,7 +10,6 @@ benchmarks/accuracy.py.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.accuracy import cases
+from benchmarks.accuracy import arguments_of, cases, segmenter_of
 from pleura import Mask, Segmenter, Volume
 from pleura import segmenter as segmenter_module
 from pleura.edges import EdgeOptions
@@ -108,14 +107,8 @@ def row(scan: Scan, result: Any, pixels: float, full: np.ndarray) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--roles", nargs="+", default=["validation"])
-    parser.add_argument("--model", default="lungs")
-    parser.add_argument("--engine", default="auto")
-    parser.add_argument("--precision", default="auto")
-    options = parser.parse_args()
-    segmenter = Segmenter(options.model, engine=options.engine, precision=options.precision)
+    options = arguments_of(__doc__).parse_args()
+    segmenter = segmenter_of(options)
     print("| scan | variant | Dice | HD95 mm | share of pixels | Dice with the full answer |")
     print("|---|---|---|---|---|---|")
     for scan in scans(options.data, options.roles):

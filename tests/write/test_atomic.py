@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pleura.errors import OutputError
-from pleura.write.atomic import staging, write_bytes
+from pleura.write.atomic import make_folder, staging, write_bytes
 from tests.scans import names
 
 
@@ -100,3 +100,12 @@ def test_a_nested_target_is_named_without_the_hidden_folder(tmp_path: Path) -> N
     ):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert ".pleura-" not in str(caught.value) and names(tmp_path) == []
+
+
+def test_a_folder_that_can_not_be_made_is_one_sentence(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")  # there already
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file.inner can't be made \(.+\); choose another place"):
+        make_folder(tmp_path / "file" / "inner")

@@ -44,6 +44,7 @@ class Work:
     pixels: int
 
     def to_dict(self) -> dict[str, int]:
+        """As a result's record has it."""
         return asdict(self)
 
 

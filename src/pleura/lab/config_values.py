@@ -36,6 +36,7 @@ def shown(value: object) -> str:
 
 
 def is_number(value: object) -> bool:
+    """Whether a value is a finite number, whole or not; True and False are none."""
     return isinstance(value, int | float) and fits(value, 0.0) and math.isfinite(value)
 
 

@@ -55,6 +55,20 @@ def write_bytes(target: Path, data: bytes) -> None:
         (folder / target.name).write_bytes(data)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder for outputs, with those above it, unless it is there.
+
+    Raises:
+        OutputError: it can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"The folder {folder} can't be made ({error.strerror}); choose another place."
+        ) from error
+
+
 def _shown(target: Path) -> Path:
     """What the user calls the target, which may lie in the hidden folder of another one."""
     folder = target.parent

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pleura.errors import OutputError, UsageError
+from pleura.errors import UsageError
 from pleura.lab.benchmark.table import to_markdown
 from pleura.write import check_place
-from pleura.write.atomic import staging
+from pleura.write.atomic import make_folder, staging
 
 _JSON, _MARKDOWN = "benchmark.json", "benchmark.md"
 
@@ -24,12 +24,7 @@ def check_folder(folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; name a folder.")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"The folder {folder} can't be made ({error.strerror}); choose another place."
-        ) from error
+    make_folder(folder)
     check_place(folder / _JSON, None)
 
 

@@ -10,7 +10,7 @@ from pleura.lab.study.page import to_html
 from pleura.lab.study.plots import FIGURES, figures
 from pleura.lab.study.scores import StudyRecord
 from pleura.lab.study.table import to_markdown, write_csv, write_scans_csv
-from pleura.write.atomic import staging
+from pleura.write.atomic import make_folder, staging
 
 PAGE = "study.html"
 
@@ -34,12 +34,7 @@ def write_report(record: StudyRecord, folder: Path) -> Path:
     texts = {f"{name}.svg": svg for name, svg in drawn.items()}
     texts["table.md"] = to_markdown(record, numbers)
     texts[PAGE] = to_html(record, numbers, drawn)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"The folder {folder} can't be made ({error.strerror}); choose another place."
-        ) from error
+    make_folder(folder)
     page = folder / PAGE
     with staging(page) as staged:
         for name, text in texts.items():
