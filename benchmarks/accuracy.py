@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pleura import PleuraError, Segmenter
-from pleura.lab.baseline import classical_lungs
+from pleura.classical import classical_lungs
 from pleura.lab.evaluate import EvaluateOptions, Row, evaluate
 from pleura.lab.prepare import load_pair
 from pleura.lab.sources import Pair, Search, find_pairs

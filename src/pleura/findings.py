@@ -12,14 +12,23 @@ Verdict = Literal["pass", "warn", "fail"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One observation: a stable `code`, how much it matters, and one sentence for people."""
+    """One observation: a stable `code`, how much it matters, and one sentence for people.
+
+    `repair` says what pleura changed because of it ("" when nothing): a few words, no sentence.
+    """
 
     code: str
     severity: Severity
     message: str
+    repair: str = ""
 
-    def to_dict(self) -> dict[str, str]:
-        return {"code": self.code, "severity": self.severity, "message": self.message}
+    def to_dict(self) -> dict[str, str | None]:
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "repair": self.repair or None,
+        }
 
 
 def verdict_of(findings: Iterable[Finding]) -> Verdict:

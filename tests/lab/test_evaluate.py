@@ -376,7 +376,7 @@ def test_markdown_names_every_scan_and_failure(folders):
 
 def test_no_heavy_library_is_loaded():
     code = (
-        "import sys, pleura.lab.evaluation_report, pleura.lab.baseline;"
+        "import sys, pleura.lab.evaluation_report, pleura.classical;"
         "sys.exit(bool({'torch', 'monai', 'scipy', 'matplotlib'} & set(sys.modules)))"
     )
     source = Path(__file__).resolve().parents[2] / "src"

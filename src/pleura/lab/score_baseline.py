@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from pleura.classical import classical_lungs
 from pleura.errors import InputError, UsageError
-from pleura.lab.baseline import classical_lungs
 from pleura.lab.evaluate import EvaluateOptions, Row, evaluate, failed_row
 from pleura.lab.masks import scan_name, suffix_of
 from pleura.read import read

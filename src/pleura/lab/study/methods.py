@@ -11,15 +11,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from pleura.classical import classical_lungs
 from pleura.errors import UsageError
 from pleura.infer.model_folder import open_model, sha256_of
-from pleura.lab.baseline import classical_lungs
 from pleura.segmenter import Segmenter, SegmentOptions
 from pleura.volume import Mask, Volume, sitk_image
 
 BASELINE_TITLE = "Threshold baseline"
 LUNGMASK_TITLE = "lungmask R231"
-_BASELINE_VERSION = "1"  # raise it when `lab.baseline` changes what it finds
+_BASELINE_VERSION = "1"  # raise it when `classical` changes what it finds
 
 
 class Method(Protocol):
@@ -68,7 +68,7 @@ class ModelMethod:
 
 @dataclass(frozen=True)
 class BaselineMethod:
-    """The classical threshold method of `lab.baseline`."""
+    """The classical threshold method of `classical`."""
 
     row: str = BASELINE_TITLE
     seed: int | None = None

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from pleura.lab.baseline import classical_lungs
+from pleura.classical import classical_lungs
 from pleura.lab.evaluate import EvaluateOptions, evaluate
 from pleura.lab.metrics import dice
 from pleura.labels import LEFT, RIGHT
