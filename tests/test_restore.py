@@ -10,7 +10,7 @@ from pleura.edges import EdgeOptions
 from pleura.model_spec import Preprocessing
 from pleura.postprocess import CleanOptions
 from pleura.preprocess import Prepared, prepare
-from pleura.restore import RestoreOptions, restore_mask
+from pleura.restore import RestoreOptions, restore_mask, restore_probabilities
 from tests.grids import AXIS_DIRECTIONS
 from tests.phantom import chest
 
@@ -82,11 +82,58 @@ def test_the_mask_lies_in_the_scans_own_order(direction: np.ndarray) -> None:
     np.testing.assert_array_equal((canonical > 0)[clear], (right + left >= 127.5)[clear])
 
 
+@settings(max_examples=20, deadline=None)
+@given(
+    st.integers(1, 40), st.sampled_from([0.5, 1.0, 2.5, 5.0]), st.integers(0, 99),
+    st.integers(1, 3), st.sampled_from(AXIS_DIRECTIONS),
+)  # fmt: skip
+def test_probabilities_are_the_sum_of_both_sides_on_the_whole_grid(
+    slices: int, spacing: float, seed: int, threads: int, direction: np.ndarray
+) -> None:
+    volume, prepared = prepared_volume(slices, spacing, direction)
+    probabilities = random_blobs(prepared, seed)
+    probabilities[1] *= 2  # so that sums reach beyond 255
+    found = restore_probabilities(volume, prepared, probabilities, SIDES, threads)
+    assert found.array.shape == volume.array.shape and found.array.flags.c_contiguous
+    assert found.geometry is volume.geometry
+    canonical = prepared.orientation.apply(found.array)
+    exact = restored_at_once(prepared, probabilities, canonical.shape[0]).sum(axis=0)
+    assert np.abs(canonical - np.minimum(exact, 255)).max() <= 0.51
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 40), st.integers(0, 99), st.sampled_from([0.2, 0.5, 0.8]))
+def test_without_clean_up_and_edges_the_mask_is_the_threshold_of_the_probabilities(
+    slices: int, seed: int, threshold: float
+) -> None:
+    volume, prepared = prepared_volume(slices, 1.0)
+    probabilities = random_blobs(prepared, seed)
+    limits = CleanOptions(threshold, channels=("right", "left"), edges=PLAIN)
+    mask = restore_mask(volume, prepared, probabilities, limits, RestoreOptions())
+    found = restore_probabilities(volume, prepared, probabilities, limits).array.astype(float)
+    clear = np.abs(found - 255 * threshold) > 0.51  # elsewhere rounding decides
+    np.testing.assert_array_equal((mask.array > 0)[clear], (found >= 255 * threshold)[clear])
+
+
+def test_probabilities_count_lungs_alone() -> None:
+    volume, prepared = prepared_volume(6, 3.0)
+    slabs = len(prepared.slabs), *prepared.grid.shape
+    airways = np.zeros((3, *slabs), np.uint8)
+    airways[2] = 255
+    assert not restore_probabilities(volume, prepared, airways, ALL).array.any()
+    lungs = np.full((1, *slabs), 77, np.uint8)
+    both = CleanOptions(channels=("lungs",))
+    found = restore_probabilities(volume, prepared, lungs, both).array
+    assert set(np.unique(found)) - {0} == {77}
+
+
 def test_nothing_found_gives_an_empty_mask() -> None:
     volume, prepared = prepared_volume(9, 1.0)
     nothing = np.full((2, len(prepared.slabs), *prepared.grid.shape), 63, np.uint8)
     mask = restore_mask(volume, prepared, nothing, SIDES, RestoreOptions())
     assert not mask.array.any()
+    assert not restore_probabilities(volume, prepared, 0 * nothing, SIDES).array.any()
+    assert restore_probabilities(volume, prepared, nothing, SIDES).array.max() == 126
 
 
 def test_lung_in_one_slab_stays_within_half_a_slab_of_it() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pleura import Geometry, Volume
-from pleura.segmenter import Segmenter
+from pleura.segmenter import Segmenter, SegmentOptions
 from tests.engines import threshold_segmenter
 from tests.phantom import chest
 from tests.scans import save
@@ -51,20 +51,21 @@ def test_on_real_ct_the_neck_and_the_belly_are_skipped(bundled: Segmenter, examp
     assert 105 <= work["inferred"] <= 125  # lungs reach over 106 slices
 
 
-def test_full_resolution_is_copied_block_by_block() -> None:
-    """Beside the scan itself, a segmentation holds its mask and a few blocks of slices."""
+@pytest.mark.parametrize(("probabilities", "most"), [(False, 2.3), (True, 3.3)])
+def test_full_resolution_is_copied_block_by_block(probabilities: bool, most: float) -> None:
+    """Beside the scan itself, a segmentation holds what it gives and a few blocks of slices."""
     hu, geometry = thin_chest(200, 512)
     volume, segmenter = Volume(hu, geometry), threshold_segmenter()
     assert segmenter.engine.threads == 1
     tracemalloc.start()
     try:
-        mask = segmenter.segment(volume).mask
+        result = segmenter.segment(volume, SegmentOptions(probabilities=probabilities))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert mask.array.any()
-    copies = peak / mask.array.nbytes
-    assert copies < 2.3, f"{copies:.1f} bytes a voxel; 1 is the mask"
+    assert result.mask.array.any()
+    copies = peak / result.mask.array.nbytes
+    assert copies < most, f"{copies:.1f} bytes a voxel; 1 is the mask, 1 are probabilities"
 
 
 def peak_memory_mb(scan: Path, folder: Path) -> float:

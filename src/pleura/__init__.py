@@ -32,14 +32,15 @@ if TYPE_CHECKING:
     )
     from pleura.findings import Finding
     from pleura.lab.evaluate import evaluate
-    from pleura.segmenter import Result, Segmenter, SegmentOptions, info, segment
+    from pleura.result import Result
+    from pleura.segmenter import Segmenter, SegmentOptions, info, segment
     from pleura.volume import Geometry, Mask, Volume
 
 _HOME = {
     "segment": "segmenter",
     "Segmenter": "segmenter",
     "SegmentOptions": "segmenter",
-    "Result": "segmenter",
+    "Result": "result",
     "info": "segmenter",
     "evaluate": "lab.evaluate",
     "Volume": "volume",

@@ -3,18 +3,17 @@ strings the stages together."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pleura import record as records
+from pleura.clock import Clock
 from pleura.edges import EdgeOptions
-from pleura.errors import PleuraError, UsageError, as_pleura_error
+from pleura.errors import UsageError, as_pleura_error
 from pleura.infer.choice import EngineOptions, choices
 from pleura.infer.cpu import cpu_features
 from pleura.infer.engine import Engine, load_engine
@@ -26,12 +25,9 @@ from pleura.preprocess import prepare
 from pleura.quality import Quality, result_findings
 from pleura.read import read
 from pleura.resample import one_blas_thread
-from pleura.restore import RestoreOptions, restore_mask
+from pleura.restore import RestoreOptions, restore_mask, restore_probabilities
+from pleura.result import Result, Source
 from pleura.volume import Mask, Volume
-from pleura.write import check_output, write_mask
-
-Source = Any  # a path, numpy array, SimpleITK or nibabel image, or Volume
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,71 +39,14 @@ class SegmentOptions:
         spacing: (z, y, x) in mm, for a numpy array only.
         airways: also label trachea and main bronchi as 3.
         merge: one label 1 for both lungs.
+        probabilities: keep what the network said; see `Result.probabilities`.
     """
 
     series: str | int | None = None
     spacing: Sequence[float] | None = None
     airways: bool = False
     merge: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """A segmentation, or the error that prevented it (from `Segmenter.map`).
-
-    Attributes:
-        error: None when all went well; the properties below raise it otherwise.
-        mask: labels on the scan's own grid.
-        volume: the scan as it was read.
-        volumes_ml: right, left, total; only total without sides.
-        quality: verdict and findings.
-        record: the object that `pleura segment --json` prints.
-    """
-
-    source: Source
-    error: PleuraError | None = None
-    _mask: Mask | None = None
-    _volume: Volume | None = None
-    _quality: Quality | None = None
-    _record: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def mask(self) -> Mask:
-        return self._present(self._mask)
-
-    @property
-    def volume(self) -> Volume:
-        return self._present(self._volume)
-
-    @property
-    def quality(self) -> Quality:
-        return self._present(self._quality)
-
-    @property
-    def volumes_ml(self) -> Mapping[str, float]:
-        volumes: Mapping[str, float] = self.record["volumes_ml"]
-        return volumes
-
-    @property
-    def record(self) -> Mapping[str, Any]:
-        if self.error is not None:
-            raise self.error
-        return self._record
-
-    def save(self, path: str | Path) -> None:
-        """Write the mask by suffix (.nii.gz, .nii, .nrrd, .mha, .mhd), atomically.
-
-        Raises:
-            UsageError: unknown suffix or folder, or the path is the scan itself.
-            OutputError: disk full or no permission; nothing is left behind.
-        """
-        check_output(Path(path), self.volume.source)
-        write_mask(self.mask, Path(path))
-
-    def _present(self, value: T | None) -> T:
-        if self.error is not None or value is None:
-            raise self.error or PleuraError("This result is empty.")
-        return value
+    probabilities: bool = False
 
 
 class Segmenter:
@@ -177,16 +116,19 @@ class Segmenter:
                 spec.threshold, channels=wanted, edges=edges,
                 airways_threshold=spec.airways_threshold,
             )  # fmt: skip
+            threads, lung = self.engine.threads, None
+            if options.probabilities:
+                lung = restore_probabilities(volume, prepared, probabilities, limits, threads)
             if not plain:
                 probabilities = clean(probabilities, limits)
-            restoring = RestoreOptions(options.airways, options.merge, self.engine.threads)
+            restoring = RestoreOptions(options.airways, options.merge, threads)
             mask = restore_mask(volume, prepared, probabilities, limits, restoring)
         volumes, cut = volumes_ml(mask), cut_off(mask)
         slices = prepared.hu.shape[0]
         length_mm = slices * prepared.geometry.spacing_zyx_mm[0]
         quality = Quality(volume.findings + result_findings(volumes, cut, slices, length_mm))
         record = self._record(volume, mask, quality, (volumes, cut, work), clock)
-        return Result(source, None, mask, volume, quality, record)
+        return Result(source, None, mask, volume, quality, record, lung)
 
     def map(
         self, sources: Iterable[Source], options: SegmentOptions | None = None
@@ -209,6 +151,7 @@ class Segmenter:
             "schema_version": records.SCHEMA_VERSION,
             "input": None if volume.source is None else str(volume.source),
             "output": None,
+            "probabilities": None,
             "model": {
                 "name": spec.name,
                 "version": spec.version,
@@ -242,7 +185,7 @@ def segment(
         model: a bundled name or a model folder.
         threads: of inference; 0 takes all cores.
         engine, precision, device: see `infer.choice`.
-        options: of `SegmentOptions`: series, spacing, airways, merge.
+        options: of `SegmentOptions`: series, spacing, airways, merge, probabilities.
 
     Raises:
         PleuraError: see `pleura.errors`.
@@ -264,31 +207,3 @@ def info(
         PleuraError: as `pleura.read`.
     """
     return records.info_record(read(source, spacing=spacing, series=series))
-
-
-def with_output(result: Result, output: Path, seconds: float) -> Result:
-    """The result with its output's path and the time of writing in the record."""
-    timings = dict(result.record["timings_s"])
-    timings["write"] = round(seconds, 3)
-    timings["total"] = round(timings["total"] + seconds, 3)
-    changed = {**result.record, "output": str(output), "timings_s": timings}
-    changed["peak_memory_mb"] = records.peak_memory_mb()
-    return replace(result, _record=changed)
-
-
-class Clock:
-    """Seconds of each stage."""
-
-    def __init__(self) -> None:
-        self._began = time.perf_counter()
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        self.seconds[stage] = round(time.perf_counter() - began, 3)
-
-    @property
-    def total(self) -> float:
-        return round(time.perf_counter() - self._began, 3)

@@ -192,6 +192,36 @@ class Mask:
         return nibabel_image(self.array, self.geometry, self.header)
 
 
+@dataclass(frozen=True, eq=False)
+class ProbabilityMap:
+    """The network's confidence that a voxel is lung, both sides together, on a scan's own grid.
+
+    It is uncalibrated: 200 doesn't mean that 78 of 100 such voxels are lung. It is taken before
+    the clean-up and interpolated as the mask is; the mask isn't simply its threshold, since pieces
+    are dropped, holes filled and edges drawn by HU. Slabs that the network wasn't asked about,
+    far from all lung, count as 0.
+
+    Args:
+        array: uint8, (z, y, x); 0 to 255 stand for 0 to 1.
+        geometry: the grid of the scan.
+        header: the scan's NIfTI header, when it had one.
+    """
+
+    array: npt.NDArray[np.uint8]
+    geometry: Geometry
+    header: Any = None
+
+    def to_sitk(self) -> sitk.Image:
+        """As a SimpleITK image (uint8); raises GeometryError as `Mask.to_sitk`."""
+        return sitk_image(self.array, self.geometry)
+
+    def to_nibabel(self) -> nibabel.Nifti1Image:
+        """As a nibabel image (uint8, unscaled); array axes (x, y, z), world RAS."""
+        image = nibabel_image(self.array, self.geometry, self.header)
+        image.header["descrip"] = b"pleura: probability of lung, 255 = 1"
+        return image
+
+
 def sitk_image(array: npt.NDArray[Any], geometry: Geometry) -> sitk.Image:
     """A SimpleITK image of a (z, y, x) array; raises GeometryError on a sheared grid."""
     import SimpleITK as sitk

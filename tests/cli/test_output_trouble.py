@@ -39,10 +39,14 @@ def test_no_permission_to_write(
     assert names(here) == []
 
 
-@pytest.mark.parametrize("failing", ["m.nii.gz", "p.png"])
-def test_mask_and_picture_are_both_written_or_neither(
-    pleura: Pleura, here: Path, scan: Path, failing: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(
+    ("failing", "probabilities"),
+    [("m.nii.gz", "p.nii"), ("p.png", "p.nii"), ("p.nii", "p.nii"), ("p.mha", "p.mha")],
+)
+def test_all_files_of_one_call_are_written_or_none(
+    pleura: Pleura, here: Path, scan: Path, failing: str, probabilities: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     flush = atomic._flush
 
     def full(path: Path) -> None:
@@ -51,7 +55,8 @@ def test_mask_and_picture_are_both_written_or_neither(
         flush(path)
 
     monkeypatch.setattr(atomic, "_flush", full)
-    run = pleura("segment", scan, "-o", "m.nii.gz", "--picture", "p.png")
+    others = ("--picture", "p.png", "--probabilities", probabilities)
+    run = pleura("segment", scan, "-o", "m.nii.gz", *others)
     assert_refused(run, 1, "output", False)
     assert run.err.startswith(f"Error: {failing} could not be written (No space left")
     assert names(here) == []

@@ -16,9 +16,12 @@ from PIL import Image
 import pleura as api
 from pleura.infer.model_folder import BUNDLED
 from pleura.record import schema
+from pleura.volume import Volume
+from pleura.write import SUFFIXES
 from tests.dicom_phantom import write_series
+from tests.engines import threshold_segmenter
 from tests.phantom import Phantom
-from tests.scans import Pleura, names, save, small, without_network
+from tests.scans import Pleura, assert_refused, names, save, small, without_network
 
 
 def mask_of(path: Path) -> np.ndarray:
@@ -100,6 +103,62 @@ def test_picture(pleura: Pleura, scan: Path, here: Path, stand_in: None) -> None
         assert picture.format == "PNG" and min(picture.size) > 100
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_probabilities(
+    pleura: Pleura, scan: Path, here: Path, phantom: Phantom, stand_in: None, suffix: str
+) -> None:
+    name = f"p{suffix}"
+    run = pleura("segment", scan, "-o", "m.nii.gz", "--probabilities", name, "--json")
+    assert run.code == 0
+    jsonschema.validate(run.json, schema("segment"))
+    assert run.json["probabilities"] == name
+    assert names(here) == sorted(["m.nii.gz", name] + ["p.zraw"] * (suffix == ".mhd"))
+    options = api.SegmentOptions(probabilities=True)
+    expected = threshold_segmenter().segment(Volume(phantom.hu, phantom.geometry), options)
+    np.testing.assert_array_equal(mask_of(here / name), expected.probabilities.array)
+    grid = sitk.ReadImage(str(here / name)), sitk.ReadImage(str(here / "m.nii.gz"))
+    for part in ("GetSpacing", "GetOrigin", "GetDirection"):
+        assert np.allclose(*(getattr(image, part)() for image in grid), atol=1e-5)
+
+
+def test_probabilities_picture_and_mask_in_words(
+    pleura: Pleura, scan: Path, here: Path, stand_in: None
+) -> None:
+    run = pleura("segment", scan, "--probabilities", "p.nii", "--picture", "p.png")
+    assert run.code == 0 and "\nProbabilities p.nii\n" in run.out
+    assert names(here) == ["chest_lungs.nii.gz", "p.nii", "p.png"]
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "output", "words"),
+    [
+        ("p.png", "m.nii", "no suffix"),
+        ("none/p.nii", "m.nii", "does not exist"),
+        ("m.nii", "m.nii", "would both be written to"),
+        ("chest_lungs.nii.gz", None, "would both be written to"),
+        ("m.MHD", "m.mhd", "would both be written to m"),
+    ],
+)
+def test_probabilities_that_have_no_place(
+    pleura: Pleura, scan: Path, here: Path, probabilities: str, output: str | None, words: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("pleura.segmenter.Segmenter", None)  # refused before any work is done
+    asked = [] if output is None else ["-o", output]
+    run = pleura("segment", scan, *asked, "--probabilities", probabilities)
+    assert_refused(run, 2, "usage", False)
+    assert words in run.err and names(here) == []
+
+
+def test_probabilities_never_replace_the_scan(
+    pleura: Pleura, scan: Path, here: Path, stand_in: None
+) -> None:
+    before = scan.read_bytes()
+    run = pleura("segment", scan, "--probabilities", scan)
+    assert_refused(run, 2, "usage", False)
+    assert "is the input" in run.err and scan.read_bytes() == before and names(here) == []
+
+
 def test_json_is_alone_on_standard_output(
     pleura: Pleura, scan: Path, here: Path, phantom: Phantom, stand_in: None
 ) -> None:
@@ -109,6 +168,7 @@ def test_json_is_alone_on_standard_output(
     jsonschema.validate(record, schema("segment"))
     assert next(iter(record)) == "schema_version"
     assert record["input"] == str(scan) and record["output"] == "m.nii.gz"
+    assert record["probabilities"] is None
     assert record["labels"] == {"1": "right lung", "2": "left lung"}
     assert record["grid"]["shape_zyx"] == list(phantom.hu.shape)
     assert np.allclose(record["grid"]["spacing_zyx_mm"], (48, 6, 6))

@@ -12,8 +12,8 @@ import SimpleITK as sitk
 
 import pleura
 from pleura.errors import GeometryError, OutputError, UsageError
-from pleura.volume import Geometry, Mask
-from pleura.write import SUFFIXES, check_output, check_place, write_mask
+from pleura.volume import Geometry, Mask, ProbabilityMap
+from pleura.write import SUFFIXES, check_distinct, check_output, check_place, write_mask
 from tests.grids import rotation
 from tests.scans import names, save
 
@@ -27,10 +27,13 @@ def labels() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 4, SHAPE, dtype=np.uint8)
 
 
+@pytest.mark.parametrize("kind", [Mask, ProbabilityMap])
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_voxels_and_world_agree(tmp_path: Path, suffix: str) -> None:
+def test_voxels_and_world_agree(
+    tmp_path: Path, suffix: str, kind: type[Mask] | type[ProbabilityMap]
+) -> None:
     path = tmp_path / f"m{suffix}"
-    write_mask(Mask(labels(), OBLIQUE, {1: "right lung"}), path)
+    write_mask(kind(labels(), OBLIQUE), path)
     image = sitk.ReadImage(str(path))
     assert image.GetPixelID() == sitk.sitkUInt8
     assert np.array_equal(sitk.GetArrayFromImage(image), labels())
@@ -93,6 +96,22 @@ def test_nifti_geometry_is_repeated_byte_for_byte(
     assert mask.get_data_dtype() == np.uint8 and mask.shape == SHAPE[::-1]
 
 
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_probabilities_say_what_they_are_and_lie_where_the_mask_lies(
+    tmp_path: Path, suffix: str
+) -> None:
+    volume = pleura.read(nifti_scan(tmp_path / f"scan{suffix}", (2, 3)))
+    values = np.random.default_rng(2).integers(0, 256, SHAPE, dtype=np.uint8)
+    path = tmp_path / f"p{suffix}"
+    write_mask(ProbabilityMap(values, volume.geometry, volume.header), path)
+    assert geometry_bytes(path) == geometry_bytes(tmp_path / f"scan{suffix}")
+    image = nibabel.load(path)
+    assert image.header["descrip"].item() == b"pleura: probability of lung, 255 = 1"
+    assert image.dataobj.slope == 1 and image.dataobj.inter == 0
+    assert np.array_equal(np.asarray(image.dataobj).transpose(2, 1, 0), values)
+    assert volume.header["descrip"].item() == b"", "the scan's own header stays as it was"
+
+
 def test_a_scan_in_another_byte_order_keeps_its_numbers(tmp_path: Path) -> None:
     image = nibabel.load(nifti_scan(tmp_path / "little.nii", (1, 2)))
     header = image.header.as_byteswapped(">")
@@ -150,7 +169,7 @@ def test_what_itk_did_not_write_whole_is_noticed(
 
     monkeypatch.setattr("SimpleITK.WriteImage", cut)
     big = np.random.default_rng(0).integers(0, 3, (9, 60, 60), dtype=np.uint8)
-    with pytest.raises(OutputError, match="could not be written whole"):
+    with pytest.raises(OutputError, match=r"could not be written \(not whole"):
         write_mask(Mask(big, Geometry.from_parts(big.shape)), tmp_path / f"m{suffix}")
     assert names(tmp_path) == []
 
@@ -169,6 +188,17 @@ def test_check_output(tmp_path: Path) -> None:
     (tmp_path / "folder.nii").mkdir()
     with pytest.raises(UsageError, match="is a folder"):
         check_output(tmp_path / "folder.nii", scan)
+
+
+def test_outputs_of_one_call_are_different_files(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    for first, second in (
+        ("m.nii", "m.nii"), ("m.nii", "link/m.nii"), ("m.mhd", "m.MHD"), ("m.nii", "x/../m.nii"),
+    ):  # fmt: skip
+        (tmp_path / "x").mkdir(exist_ok=True)
+        with pytest.raises(UsageError, match="would both be written to"):
+            check_distinct([tmp_path / first, tmp_path / second])
+    check_distinct([tmp_path / name for name in ("m.nii", "m.nii.gz", "x/m.nii", "m.mhd", "n.mhd")])
 
 
 def test_voxels_of_another_image_are_not_overwritten(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +18,7 @@ from pleura.errors import EXIT_OK, EXIT_STRICT, UsageError
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
-    from pleura.segmenter import Result
+    from pleura.result import Result
 
 
 def segment(
@@ -31,6 +33,7 @@ def segment(
     precision: str = "auto",
     device: str = "cpu",
     picture: Path | None = None,
+    probabilities: Path | None = None,
     airways: bool = False,
     merge: bool = False,
     json: bool = False,
@@ -61,6 +64,9 @@ def segment(
         cpu, or cuda with onnxruntime-gpu.
     picture
         Also write an overlay picture (PNG).
+    probabilities
+        Also write the network's probability of lung, 0 to 255 for 0 to 1, as .nii.gz, .nii, .nrrd,
+        .mha or .mhd: uncalibrated, before clean-up and edges, so the mask isn't just its threshold.
     airways
         Also label trachea and main bronchi (3).
     merge
@@ -71,23 +77,22 @@ def segment(
         Exit with 3 when the verdict is fail.
     """
     from pleura.read import existing
-    from pleura.segmenter import Segmenter, SegmentOptions, with_output
-    from pleura.write import check_output, check_place
+    from pleura.result import with_output
+    from pleura.segmenter import Segmenter, SegmentOptions
 
     scan = existing(scan)
     output = output or Path(f"{base_name(scan)}_lungs.nii.gz")
-    check_output(output, scan)
-    if picture is not None:
-        if picture.suffix.lower() != ".png":
-            raise UsageError(f"{picture} must end with .png.")
-        check_place(picture, scan)
+    outputs = Outputs(output, picture, probabilities)
+    check(outputs, scan)
     segmenter = Segmenter(model, threads=threads, engine=engine, precision=precision, device=device)
-    options = SegmentOptions(series=series, airways=airways, merge=merge)
+    options = SegmentOptions(
+        series=series, airways=airways, merge=merge, probabilities=probabilities is not None
+    )
     with SliceProgress(quiet=json) as progress:
         result = segmenter.segment(scan, options, progress.update)
     began = time.perf_counter()
-    write(result, output, picture)
-    result = with_output(result, output, time.perf_counter() - began)
+    write(result, outputs)
+    result = with_output(result, output, time.perf_counter() - began, probabilities)
     if json:
         print_json(result.record)
     else:
@@ -96,20 +101,45 @@ def segment(
     return EXIT_STRICT if strict and failed else EXIT_OK
 
 
-def write(result: Result, output: Path, picture: Path | None) -> None:
-    """Both files or, after an error, neither."""
-    from pleura.write import write_mask
+@dataclass(frozen=True)
+class Outputs:
+    """The files of one call; None where one isn't wanted."""
 
-    if picture is None:
-        write_mask(result.mask, output)
-        return
-    from pleura.report.picture import write_picture
+    mask: Path
+    picture: Path | None = None
+    probabilities: Path | None = None
+
+
+def check(outputs: Outputs, scan: Path) -> None:
+    """Refuse outputs before any work is done; raises as `check_output` and `check_distinct`."""
+    from pleura.write import check_distinct, check_output, check_place
+
+    images = [path for path in (outputs.mask, outputs.probabilities) if path is not None]
+    for path in images:
+        check_output(path, scan)
+    check_distinct(images)
+    if outputs.picture is not None:
+        if outputs.picture.suffix.lower() != ".png":
+            raise UsageError(f"{outputs.picture} must end with .png.")
+        check_place(outputs.picture, scan)
+
+
+def write(result: Result, outputs: Outputs) -> None:
+    """All files or, after an error, none."""
+    from pleura.write import write_mask
     from pleura.write.atomic import staging
 
-    # The picture is on the disk, all but renamed, before the mask is written.
-    with staging(picture) as folder:
-        write_picture(result.volume, result.mask, folder / picture.name)
-        write_mask(result.mask, output)
+    # The others are on the disk, all but renamed, before the mask is written.
+    with ExitStack() as staged:
+        if outputs.probabilities is not None:
+            folder = staged.enter_context(staging(outputs.probabilities))
+            write_mask(result.probabilities, folder / outputs.probabilities.name)
+        if outputs.picture is not None:
+            from pleura.report.picture import write_picture
+
+            folder = staged.enter_context(staging(outputs.picture))
+            write_picture(result.volume, result.mask, folder / outputs.picture.name)
+        write_mask(result.mask, outputs.mask)
 
 
 def base_name(scan: Path) -> str:
@@ -133,6 +163,8 @@ def summary(record: Mapping[str, Any], picture: Path | None) -> str:
     lines.append(f"Mask     {record['output']}")
     if picture is not None:
         lines.append(f"Picture  {picture}")
+    if record["probabilities"] is not None:
+        lines.append(f"Probabilities {record['probabilities']}")
     lines.append(f"Time     {timings['total']:.1f} s")
     return "\n".join(lines)
 

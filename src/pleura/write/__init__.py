@@ -1,12 +1,13 @@
-"""Writing a mask: by suffix, and atomically (all of a file or none of it)."""
+"""Writing a mask or probabilities: by suffix, and atomically (all of a file or none of it)."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from pleura.errors import OutputError, UsageError
-from pleura.volume import Mask
+from pleura.volume import Mask, ProbabilityMap
 from pleura.write.images import DATA_SUFFIX, ITK_SUFFIXES, write_itk, write_nifti
 
 SUFFIXES = (".nii.gz", ".nii", *ITK_SUFFIXES)
@@ -21,7 +22,7 @@ def check_output(path: Path, source: Path | None) -> None:
     """
     if not path.name.lower().endswith(SUFFIXES):
         raise UsageError(
-            f"{path} has no suffix that a mask can be written as; use {', '.join(SUFFIXES)}."
+            f"{path} has no suffix that an image can be written as; use {', '.join(SUFFIXES)}."
         )
     check_place(path, source)
     data = path.with_suffix(DATA_SUFFIX)
@@ -56,8 +57,27 @@ def check_place(path: Path, source: Path | None) -> None:
         )
 
 
-def write_mask(mask: Mask, path: Path) -> None:
-    """Write a mask in the format of its suffix.
+def check_distinct(paths: Iterable[Path]) -> None:
+    """Refuse outputs of one call that would overwrite each other.
+
+    Raises:
+        UsageError: two of them are one file, or keep their voxels in one file.
+    """
+    owners: dict[Path, Path] = {}
+    for path in paths:
+        files = [path, path.with_suffix(DATA_SUFFIX)] if path.suffix.lower() == ".mhd" else [path]
+        for file in files:
+            place = file.parent.resolve() / file.name
+            if place in owners:
+                raise UsageError(
+                    f"{owners[place]} and {path} would both be written to {file}; "
+                    "name another file."
+                )
+            owners[place] = path
+
+
+def write_mask(mask: Mask | ProbabilityMap, path: Path) -> None:
+    """Write a mask, or probabilities, in the format of the suffix.
 
     Raises:
         UsageError: unknown suffix or folder.

@@ -1,4 +1,4 @@
-"""Masks as NIfTI (nibabel), NRRD and MetaImage (SimpleITK)."""
+"""Masks and probabilities as NIfTI (nibabel), NRRD and MetaImage (SimpleITK)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pleura.errors import OutputError
 from pleura.gzipped import write_gzip
-from pleura.volume import Mask
+from pleura.volume import Mask, ProbabilityMap
 from pleura.write.atomic import staging
 
 ITK_SUFFIXES = (".nrrd", ".mha", ".mhd")
 DATA_SUFFIX = ".zraw"  # of the voxels beside a .mhd
 
 
-def write_nifti(mask: Mask, path: Path) -> None:
+def write_nifti(mask: Mask | ProbabilityMap, path: Path) -> None:
     """Write .nii or .nii.gz; the affine is that of the scan's header, bit for bit."""
     header = nifti_header(mask)
     voxels = np.ascontiguousarray(mask.array).data.cast("B")  # no copy: already in order
@@ -27,7 +26,7 @@ def write_nifti(mask: Mask, path: Path) -> None:
             stream.write(voxels)
 
 
-def nifti_header(mask: Mask) -> bytes:
+def nifti_header(mask: Mask | ProbabilityMap) -> bytes:
     """What comes before the voxels of a mask in a .nii file."""
     image = mask.to_nibabel()
     image.update_header()
@@ -38,7 +37,7 @@ def nifti_header(mask: Mask) -> bytes:
     return block.ljust(header.single_vox_offset, b"\0")
 
 
-def write_itk(mask: Mask, path: Path) -> None:
+def write_itk(mask: Mask | ProbabilityMap, path: Path) -> None:
     """Write .nrrd, .mha or .mhd + .zraw, compressed; raises GeometryError on a sheared grid."""
     import SimpleITK as sitk
 
@@ -53,7 +52,5 @@ def write_itk(mask: Mask, path: Path) -> None:
         except RuntimeError:
             whole = False
         if not whole:
-            raise OutputError(
-                f"{path} could not be written whole; free space or choose another place."
-            )
+            raise OSError("not whole on the disk")  # of which `staging` makes a sentence
         partial.rename(folder / path.name)
