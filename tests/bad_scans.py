@@ -165,7 +165,7 @@ for _name, _array in {
     "windowed picture as int16": GREY.astype(np.int16),
     "windowed picture as float": GREY.astype(np.float32),
     "normalised": (GREY / 255).astype(np.float32),
-    "12 bit without rescale": (HU.astype(np.int32) + 1024).astype(np.uint16),
+    "14 bit without rescale": (4 * HU.astype(np.int32) + 4096).astype(np.uint16),
 }.items():
     BAD[_name] = (
         "intensity",
@@ -203,9 +203,9 @@ HUGE_NRRD = (
 HUGE: dict[str, tuple[str, Make]] = {
     "huge .nii": ("geometry", huge_nifti(".nii")),
     "huge .nii.gz": ("geometry", huge_nifti(".nii.gz")),
-    "huge .mha": ("unreadable", content("s.mha", HUGE_META.format(more="").encode() + GARBAGE)),
+    "huge .mha": ("geometry", content("s.mha", HUGE_META.format(more="").encode() + GARBAGE)),
     "huge compressed .mha": (
-        "unreadable",
+        "geometry",
         content(
             "s.mha",
             HUGE_META.format(more="CompressedData = True\nCompressedDataSize = 5000\n").encode()

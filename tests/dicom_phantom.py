@@ -85,10 +85,14 @@ def write_multiframe(
     order: Sequence[int] | None = None,
     rescale: Sequence[tuple[float, float]] | None = None,
     transfer_syntax: UID = ExplicitVRLittleEndian,
+    stacks: Sequence[int] | None = None,
+    times: int = 1,
+    image_type: Sequence[str] = ("ORIGINAL", "PRIMARY", "VOLUME", "NONE"),
 ) -> str:
     """Write an Enhanced CT file, frames stored in `order`; returns the SeriesInstanceUID.
 
-    `rescale` gives (slope, intercept) of each slice; None shares (1, -1024) by all.
+    `rescale` gives (slope, intercept) of each slice; None shares (1, -1024) by all. `stacks` gives
+    each slice's StackID; with `times` the slices are that many scans of one place in turn.
     """
     hu_zyx = np.asarray(hu_zyx)
     geometry = geometry or Geometry.from_parts(hu_zyx.shape)
@@ -104,6 +108,9 @@ def write_multiframe(
     orientation = Dataset()
     orientation.ImageOrientationPatient = _decimals(geometry.direction_lps[:, :2].T.ravel())
     shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
+    frame_type = Dataset()
+    ds.ImageType = frame_type.FrameType = list(image_type)
+    shared.CTImageFrameTypeSequence = [frame_type]
     if rescale is None:
         shared.PixelValueTransformationSequence = [_transformation(1, INTERCEPT)]
     ds.SharedFunctionalGroupsSequence = [shared]
@@ -111,8 +118,14 @@ def write_multiframe(
     for k in order or range(len(hu_zyx)):
         slope, intercept = rescale[k] if rescale else (1, INTERCEPT)
         group, position = Dataset(), Dataset()
-        position.ImagePositionPatient = _decimals(geometry.affine[:3] @ [0, 0, k, 1])
+        places = len(hu_zyx) // times
+        position.ImagePositionPatient = _decimals(geometry.affine[:3] @ [0, 0, k % places, 1])
         group.PlanePositionSequence = [position]
+        if stacks is not None or times > 1:
+            content = Dataset()
+            content.StackID = str(stacks[k] if stacks else 1)
+            content.TemporalPositionIndex = k // places + 1
+            group.FrameContentSequence = [content]
         if rescale is not None:
             group.PixelValueTransformationSequence = [_transformation(slope, intercept)]
         frames.append(group)

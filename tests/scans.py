@@ -27,6 +27,12 @@ def small() -> Phantom:
     return chest(*SMALL)
 
 
+def tissue(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    """HU int16 in no order, of air, lung and soft tissue, so that they pass as CT."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(rng.choice([-1000, -830, 40], shape, p=[0.2, 0.3, 0.5]), 15).astype(np.int16)
+
+
 def save(path: Path, array: np.ndarray, geometry: Geometry | None = None) -> Path:
     """Write an array (z, y, x) in the format of the suffix."""
     geometry = geometry or Geometry.from_parts(array.shape, SMALL[1])

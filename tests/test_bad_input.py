@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 import tracemalloc
@@ -100,6 +101,10 @@ CALLS: dict[str, tuple[str, Callable[[Path, Path], Arguments]]] = {
     "no output suffix": ("usage", lambda scan, tmp: [scan, "-o", "mask"]),
     "missing output folder": ("usage", lambda scan, tmp: [scan, "-o", "none/mask.nii"]),
     "output is a folder": ("usage", lambda scan, tmp: [scan, "-o", made(tmp / "m.nii.gz")]),
+    "output is a pipe": ("usage", lambda scan, tmp: [scan, "-o", pipe(tmp / "m.nii.gz")]),
+    "picture is a pipe": ("usage", lambda scan, tmp: [scan, "--picture", pipe(tmp / "p.png")]),
+    "output's name is too long": ("usage", lambda scan, tmp: [scan, "-o", f"{'x' * 300}.nii.gz"]),
+    "output's folder is too long": ("usage", lambda scan, tmp: [scan, "-o", f"{'x' * 300}/m.nii"]),
     "picture is no PNG": ("usage", lambda scan, tmp: [scan, "--picture", "p.jpg"]),
     "missing picture folder": ("usage", lambda scan, tmp: [scan, "--picture", "none/p.png"]),
     "unknown series": ("usage", lambda scan, tmp: [series_folder(tmp), "--series", "9"]),
@@ -119,6 +124,11 @@ def link(folder: Path, to: Path) -> Path:
 def hard_link(folder: Path, to: Path) -> Path:
     (folder / "hard.nii.gz").hardlink_to(to)
     return folder / "hard.nii.gz"
+
+
+def pipe(path: Path) -> Path:
+    os.mkfifo(path)
+    return path
 
 
 def made(folder: Path) -> Path:

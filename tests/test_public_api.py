@@ -10,9 +10,10 @@ import pytest
 import pleura
 
 NAMES = [
-    "Finding", "Geometry", "GeometryError", "InputError", "IntensityError", "Mask", "ModelError",
-    "NotCTError", "OutputError", "PleuraError", "Result", "SegmentOptions", "Segmenter",
-    "UnreadableError", "UsageError", "Volume", "evaluate", "info", "read", "segment",
+    "Finding", "Geometry", "GeometryError", "InputError", "IntensityError", "Mask",
+    "MemoryLimitError", "ModelError", "NotCTError", "OutputError", "PleuraError", "Result",
+    "SegmentOptions", "Segmenter", "UnreadableError", "UsageError", "Volume", "evaluate", "info",
+    "read", "segment",
 ]  # fmt: skip
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         GeometryError,
         InputError,
         IntensityError,
+        MemoryLimitError,
         ModelError,
         NotCTError,
         OutputError,
@@ -55,6 +56,7 @@ _HOME = {
     "GeometryError": "errors",
     "IntensityError": "errors",
     "OutputError": "errors",
+    "MemoryLimitError": "errors",
     "ModelError": "errors",
 }
 
@@ -65,6 +67,7 @@ __all__ = [
     "InputError",
     "IntensityError",
     "Mask",
+    "MemoryLimitError",
     "ModelError",
     "NotCTError",
     "OutputError",

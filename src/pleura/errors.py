@@ -1,6 +1,6 @@
 """The one error tree of pleura.
 
-    PleuraError                exit 1   disk, permission, memory, a bug
+    PleuraError                exit 1   disk, permission, a bug
     ├── InputError             exit 2   the call or the scan can't be used
     │   ├── UsageError                  wrong option, unknown series, output equal to input
     │   ├── UnreadableError             missing, empty, truncated, garbage, unsupported format
@@ -8,6 +8,7 @@
     │   ├── GeometryError               no usable voxel grid (4-D, missing spacing, over the limit)
     │   └── IntensityError              no usable HU (constant, 8-bit picture, NaN inside the body)
     ├── OutputError            exit 1   the result could not be written
+    ├── MemoryLimitError       exit 1   the scan needs more memory than is free
     └── ModelError             exit 1   the model folder is damaged or unknown
 
 Every message is one sentence that says what is wrong, where, and what to do.
@@ -74,6 +75,12 @@ class OutputError(PleuraError):
     code = "output"
 
 
+class MemoryLimitError(PleuraError):
+    """The scan needs more memory than is free."""
+
+    code = "memory"
+
+
 class ModelError(PleuraError):
     """A model folder is unknown, incomplete or damaged."""
 
@@ -87,7 +94,9 @@ def as_pleura_error(error: BaseException) -> PleuraError:
         case PleuraError():
             return error
         case MemoryError():
-            return PleuraError("There is not enough memory for this scan; free some or crop it.")
+            return MemoryLimitError(
+                "There is not enough memory for this scan; free some or crop it."
+            )
         case ModuleNotFoundError():
             return UsageError(
                 f"This needs '{error.name}', which is not installed; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 import subprocess
 import sys
@@ -60,6 +61,30 @@ def test_all_files_of_one_call_are_written_or_none(
     assert_refused(run, 1, "output", False)
     assert run.err.startswith(f"Error: {failing} could not be written (No space left")
     assert names(here) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+@pytest.mark.parametrize("step", ["tempfile.mkdtemp", "os.fsync", "os.replace"])
+def test_a_disk_that_takes_no_more(
+    pleura: Pleura, here: Path, scan: Path, number: int, step: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    (here / "m.nii.gz").write_text("old")
+    monkeypatch.setattr(step, refuse)
+    run = pleura("segment", scan, "-o", "m.nii.gz")
+    assert_refused(run, 1, "output", False)
+    assert os.strerror(number) in run.err
+    assert names(here) == ["m.nii.gz"] and (here / "m.nii.gz").read_text() == "old"
+
+
+def test_a_folder_that_may_not_be_written(
+    pleura: Pleura, here: Path, scan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_, **__: False)
+    assert_refused(pleura("segment", scan), 1, "output", False)
 
 
 @both

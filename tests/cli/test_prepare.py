@@ -49,7 +49,7 @@ def test_layout_and_patients(pleura: Pleura, source: Path, tmp_path: Path) -> No
     run = pleura("prepare", source, tmp_path / "s", "--layout", "luna16")
     assert run.code == 2 and "is not LUNA16, which is subset0" in run.err
     run = pleura("prepare", source, tmp_path / "s", "--layout", "luna")
-    assert run.code == 2 and "There is no layout 'luna'; known are\n  luna16: " in run.err
+    assert run.code == 2 and "There is no layout 'luna'; known are luna16: " in run.err
 
 
 def test_nothing_usable(pleura: Pleura, source: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.scans import Pleura
 RAISED = {
     "ours": (OutputError("m.nii could not be written; choose another place."), 1, "output"),
     "ctrl-c": (KeyboardInterrupt(), 130, "interrupted"),
-    "memory": (MemoryError(), 1, "failure"),
+    "memory": (MemoryError(), 1, "memory"),
     "disk": (OSError(errno.EIO, "Input/output error", "scan.nii"), 1, "failure"),
     "extra": (ModuleNotFoundError("No module named 'torch'", name="torch"), 2, "usage"),
     "bug": (ValueError("first line\nsecond line"), 1, "failure"),
@@ -75,7 +76,7 @@ def test_what_can_be_resumed_says_so_on_ctrl_c(
     assert run.code == 130
     assert run.err.endswith("Error: Stopped by Ctrl-C; run the same command again to go on.\n")
     monkeypatch.setattr("pleura.segmenter.info", raises)
-    assert "no output was written" in pleura("info", "scan.nii").err
+    assert "no partial output was left" in pleura("info", "scan.nii").err
 
 
 def test_a_reader_that_goes_away_is_no_error(scan: Path) -> None:
@@ -101,6 +102,12 @@ def test_paths_that_are_no_text(tmp_path: Path) -> None:
     assert "does not exist" in done.stderr
 
 
+def test_characters_that_a_terminal_obeys_are_not_printed(pleura: Pleura, here: Path) -> None:
+    run = pleura("info", "a\n\x1b[2J ä 肺\udcff.nii")
+    run.assert_one_sentence()
+    assert "a\\n\\x1b[2J ä 肺\\udcff.nii does not exist" in run.err
+
+
 def test_an_empty_argument_is_not_the_working_folder(pleura: Pleura, here: Path) -> None:
     run = pleura("segment", "")
     assert run.code == 2
@@ -110,3 +117,35 @@ def test_an_empty_argument_is_not_the_working_folder(pleura: Pleura, here: Path)
 
 def test_json_may_be_written_with_a_value(pleura: Pleura, here: Path) -> None:
     assert pleura("info", "none.nii", "--json=true").json["error"]["exit"] == 2
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["plain", "json"])
+def test_sigterm(pleura: Pleura, monkeypatch: pytest.MonkeyPatch, as_json: bool) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("pleura.segmenter.info", stopped)
+    run = pleura("info", "scan.nii", *["--json"] * as_json)
+    assert run.code == 143
+    assert run.err == "Error: Stopped by SIGTERM; no partial output was left.\n"
+    if as_json:
+        jsonschema.validate(run.json, schema("error"))
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_an_embedding_programs_own_way_is_kept(
+    pleura: Pleura, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+
+    def look(*_: object, **__: object) -> None:
+        found.append(signal.getsignal(signal.SIGTERM))
+        raise OutputError("That was all; go on.")
+
+    monkeypatch.setattr("pleura.segmenter.info", look)
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        pleura("info", "scan.nii")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert found == [signal.SIG_IGN]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,6 +19,7 @@ from pleura.lab.store_writer import StoreWriter
 from pleura.labels import CHANNELS
 from pleura.preprocess import NetworkGrid
 from pleura.volume import Geometry, Volume
+from pleura.write.leftovers import machine
 from tests.lab.small_store import (
     SHAPE,
     add,
@@ -312,7 +312,7 @@ def gone():
 
 
 def test_what_killed_runs_left_is_removed(tmp_path, phantom, gone):
-    here = platform.node()
+    here = machine()
     running = os.getppid()
     stale = [f".set.partial-{here}-{gone}", f".set.older-{here}-{gone}"]
     others = [

@@ -21,7 +21,8 @@ def add(
     folder: Path, number: int, slices: int = 12, step: float = 10.0,
     *, direction: Any = None, **options: Any,
 ) -> str:  # fmt: skip
-    """A series of 4 x 4 slices, all filled with its number."""
+    """A series of 4 x 4 slices of one study, all filled with its number."""
+    options.setdefault("study_uid", "1.2.3")
     geometry = Geometry.from_parts((slices, 4, 4), (step, 1, 1), direction_lps=direction)
     hu = np.full((slices, 4, 4), number)
     return write_series(folder, hu, geometry, series_number=number, suffix=f".{number}", **options)
@@ -41,7 +42,7 @@ def test_two_series_and_a_localizer(tmp_path: Path) -> None:
     (finding,) = volume.findings
     assert (finding.code, finding.severity) == ("series_chosen", "note")
     assert "series 3 'LUNG'" in finding.message
-    assert "series 2 'CHEST': thicker slices" in finding.message
+    assert "series 2 'CHEST': thicker slices (10.0 mm)" in finding.message
     assert [(s["number"], s["chosen"]) for s in volume.series] == [
         (1, False),
         (2, False),
@@ -52,7 +53,7 @@ def test_two_series_and_a_localizer(tmp_path: Path) -> None:
         "uid": volume.series[2]["uid"], "number": 3, "description": "LUNG", "modality": "CT",
         "orientation": "axial", "n_slices": 60, "shape": [60, 4, 4],
         "spacing_zyx_mm": [2.0, 1.0, 1.0], "kernel": "", "slice_thickness_mm": 2.0,
-        "chosen": True, "reason": "fits best",
+        "chosen": True, "reason": "fits best: axial, 2.0 mm slices over 120 mm",
     }  # fmt: skip
 
 
@@ -165,3 +166,26 @@ def test_a_number_that_two_series_share_is_no_answer(tmp_path: Path) -> None:
         read_dicom(tmp_path, "1")
     assert all(uid in str(caught.value) for uid in uids)
     assert read_dicom(tmp_path, uids[1]).array.shape == (4, 16, 16)
+
+
+def test_series_of_one_name_are_told_apart_by_their_uids(tmp_path: Path) -> None:
+    uids = [
+        write_series(
+            tmp_path, np.zeros((slices, 4, 4)), study_uid="1.2", suffix=f".{slices}",
+            geometry=Geometry.from_parts((slices, 4, 4), (10, 1, 1)),
+        )
+        for slices in (12, 11)
+    ]  # fmt: skip
+    (finding,) = read_dicom(tmp_path).findings
+    assert f"series 1 'CHEST' (UID {uids[0]}) was taken" in finding.message
+    assert f"series 1 'CHEST' (UID {uids[1]}): fewer slices (11)" in finding.message
+
+
+def test_the_kept_slice_says_whether_a_series_is_derived(tmp_path: Path) -> None:
+    """Copies of a slice may be derived; what counts is what is used."""
+    add(tmp_path, 1, overrides={"ImageType": ["DERIVED", "SECONDARY", "AXIAL"]})
+    copies = {"InstanceNumber": 99, "ImageType": ["DERIVED", "SECONDARY", "AXIAL"],
+              "SeriesInstanceUID": "1.2.3.4", "FrameOfReferenceUID": "1.5"}  # fmt: skip
+    add(tmp_path, 2, 1, overrides=copies)
+    add(tmp_path, 3, 12, overrides={"SeriesInstanceUID": "1.2.3.4", "FrameOfReferenceUID": "1.5"})
+    assert not next(s for s in scan_folder(tmp_path) if s.uid == "1.2.3.4").derived

@@ -20,7 +20,7 @@ HU = PHANTOM.hu
 
 def check(array: np.ndarray) -> Volume:
     hu, findings = to_hu(array, "The scan")
-    return checked(Volume(hu, Geometry.from_parts(hu.shape), findings=findings))
+    return checked(Volume(hu, Geometry.from_parts(hu.shape, (8, 6, 6)), findings=findings))
 
 
 def test_int16_is_taken_as_it_is() -> None:
@@ -47,7 +47,7 @@ PICTURES = {
     "-1 to 1": (HU / 1100, "normalised"),
     "z-score": ((HU - HU.mean()) / HU.std(), "normalised"),
     "mask": ((HU > 0).astype(np.uint8), "mask"),
-    "12 bit without rescale": ((HU.astype(np.int32) + 1024).astype(np.uint16), "rescale to HU"),
+    "14 bit without rescale": ((4 * HU.astype(np.int32) + 4096).astype(np.uint16), "rescale to HU"),
     "boolean": (HU > 0, "bool values instead of HU"),
     "complex": (HU.astype(np.complex64), "complex64 values instead of HU"),
     "objects": (HU.astype(object), "object values instead of HU"),
@@ -61,7 +61,7 @@ def test_pictures_are_refused(case: str) -> None:
         check(array)
 
 
-@pytest.mark.parametrize("case", ["0 to 1", "-1 to 1", "8 bit", "12 bit without rescale"])
+@pytest.mark.parametrize("case", ["0 to 1", "-1 to 1", "8 bit", "14 bit without rescale"])
 def test_pictures_with_nan_around_are_refused_too(case: str) -> None:
     array, words = PICTURES[case]
     array = array.astype(np.float32)

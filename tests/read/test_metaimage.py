@@ -14,9 +14,11 @@ import pleura
 from pleura.errors import UnreadableError
 from pleura.read.metaimage import data_file
 from pleura.volume import Geometry, sitk_image
+from tests.scans import tissue
 
 SHAPE = (4, 20, 22)
-HU = np.random.default_rng(0).integers(-1024, 1500, SHAPE, dtype=np.int16)
+HU = tissue(SHAPE)
+PLANES = ["s1.raw", "s2.raw", "s3.raw", "s4.raw"]
 HEADER = (
     "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = {msb}\n"
     "CompressedData = {packed}\n{more}ElementSpacing = 1 1 1\nDimSize = 22 20 4\n"
@@ -110,14 +112,17 @@ def test_a_field_makes_no_sense(tmp_path: Path, old: str, new: str) -> None:
         pleura.read(path)
 
 
-def test_several_files_and_text_are_left_to_itk(tmp_path: Path) -> None:
-    for k, plane in enumerate(HU, 1):
-        (tmp_path / f"s{k}.raw").write_bytes(plane.tobytes())
-    for name in ("s%d.raw 1 4 1", "LIST\ns1.raw\ns2.raw\ns3.raw\ns4.raw"):
-        path = tmp_path / "a.mhd"
-        path.write_text(HEADER.format(packed=False, msb=False, more="", name=name))
-        assert data_file(path) is None
-        assert np.array_equal(pleura.read(path).array, HU)
+@pytest.mark.parametrize("name", ["s%d.raw 1 4 1", "s%d.raw", "LIST\n" + "\n".join(PLANES)])
+def test_voxels_in_several_files(tmp_path: Path, name: str) -> None:
+    for plane, file in zip(HU, PLANES, strict=True):
+        (tmp_path / file).write_bytes(plane.tobytes())
+    path = tmp_path / "a.mhd"
+    path.write_text(HEADER.format(packed=False, msb=False, more="", name=name))
+    assert [file.name for file in data_file(path).files] == PLANES
+    assert np.array_equal(pleura.read(path).array, HU)
+    (tmp_path / "s3.raw").write_bytes(b"short")
+    with pytest.raises(UnreadableError, match="cut off"):
+        pleura.read(path)
 
 
 @pytest.mark.parametrize("dtype", ["i1", "i4", "u4", "i8", "f4", "f8", "u2"])
@@ -129,6 +134,6 @@ def test_every_number_type(tmp_path: Path, dtype: str) -> None:
         image = sitk_image(array, Geometry.from_parts(SHAPE))
         sitk.WriteImage(image, str(tmp_path / "a.mha"), useCompression=compress)
         data = data_file(tmp_path / "a.mha")
-        assert data is not None and data.voxels == array.nbytes
+        assert data.voxels == array.nbytes
         if array.min() < 0 and np.ptp(array.astype(float)) > 300:
             assert np.array_equal(pleura.read(tmp_path / "a.mha").array, array)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pleura.errors import OutputError
+from pleura.write import leftovers
 from pleura.write.atomic import make_folder, staging, write_bytes
 from tests.scans import names
 
@@ -109,3 +112,44 @@ def test_a_folder_that_can_not_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"file.inner can't be made \(.+\); choose another place"):
         make_folder(tmp_path / "file" / "inner")
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from pleura.write import leftovers
+from pleura.write.atomic import staging
+replace = os.replace
+def dies(source, target):
+    if Path(target).name == sys.argv[1]:
+        os._exit(9)
+    replace(source, target)
+os.replace = dies
+with staging(Path("m.mhd")) as hidden:
+    (hidden / "m.mhd").write_text("new")
+    (hidden / "m.zraw").write_text("new")
+"""
+
+
+@pytest.mark.parametrize("at", ["m.mhd", "m.zraw"])
+def test_a_killed_process_leaves_no_header_with_another_ones_voxels(
+    tmp_path: Path, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pleura.write.leftovers._swept", set())
+    write_pair(tmp_path, "old")
+    done = subprocess.run([sys.executable, "-B", "-c", KILLED, at], cwd=tmp_path)
+    assert done.returncode == 9 and not (tmp_path / "m.mhd").exists()
+    leftovers._swept.clear()  # as in a new process
+    write_pair(tmp_path, "newer")
+    assert names(tmp_path) == ["m.mhd", "m.zraw"]
+    assert all(path.read_text() == "newer" for path in tmp_path.iterdir())
+
+
+def test_a_link_is_replaced_and_what_it_points_to_stays(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    for name, to in {"link": "real", "broken": "nowhere", "loop": "loop"}.items():
+        (tmp_path / name).symlink_to(tmp_path / to)
+        write_bytes(tmp_path / name, b"new")
+        assert not (tmp_path / name).is_symlink() and (tmp_path / name).read_bytes() == b"new"
+    assert (tmp_path / "real").read_bytes() == b"old"
+    assert names(tmp_path) == ["broken", "link", "loop", "real"]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from cyclopts import App, CycloptsError
@@ -31,12 +34,47 @@ class InterruptError(PleuraError):
     exit = 130
 
 
+class TerminateError(InterruptError):
+    """SIGTERM, as job schedulers and `docker stop` send it; 143 is what shells expect then."""
+
+    exit = 143
+
+
+class Terminated(KeyboardInterrupt):
+    """Raised by SIGTERM, where Ctrl-C raises its parent, so that the same clean-up is done."""
+
+
+@contextmanager
+def orderly_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into `Terminated` inside the block.
+
+    Only where SIGTERM would end the process at once: an embedding program may have its own way.
+    """
+    process = os.getpid()
+    mine = threading.current_thread() is threading.main_thread()
+    if not mine or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def stop(number: int, _: object) -> None:
+        if os.getpid() != process:  # a forked worker, which has nothing to clean up
+            os._exit(TerminateError.exit)
+        signal.signal(number, signal.SIG_IGN)  # a second one must not break the clean-up
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def guarded(app: App, arguments: Sequence[str]) -> int:
     """Exit code of `app` called with `arguments`; the only place that shows errors."""
     as_json = any(word.partition("=")[0] == "--json" for word in arguments)
     try:
         try:
-            with warnings.catch_warnings():
+            with orderly_sigterm(), warnings.catch_warnings():
                 # Libraries' remarks; what matters to the user is a finding or an error.
                 warnings.simplefilter("ignore")
                 if "" in arguments:  # `pleura segment "$UNSET"` must not mean the working folder
@@ -59,12 +97,18 @@ def fail(error: PleuraError, as_json: bool) -> int:
     # Under torchrun all processes find the same fault in a call; one says so.
     if not is_first_process() and isinstance(error, InputError | InterruptError):
         return error.exit
+    error = type(error)(_printable(str(error)))
     if as_json:
         from pleura.record import error_record
 
         print_json(error_record(error))
     print(f"Error: {error}", file=sys.stderr)
     return error.exit
+
+
+def _printable(text: str) -> str:
+    """A message may quote what a file holds; a terminal would obey some characters."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def is_first_process() -> bool:
@@ -81,9 +125,12 @@ def _as_pleura_error(error: BaseException, arguments: Sequence[str]) -> PleuraEr
     if isinstance(error, CycloptsError):
         return UsageError(f"{_sentence(error)}; see `pleura --help`.")
     if isinstance(error, KeyboardInterrupt):
+        kind, by = InterruptError, "Ctrl-C"
+        if isinstance(error, Terminated):
+            kind, by = TerminateError, "SIGTERM"
         if arguments and arguments[0] in _RESUMABLE:
-            return InterruptError("Stopped by Ctrl-C; run the same command again to go on.")
-        return InterruptError("Stopped by Ctrl-C; no output was written.")
+            return kind(f"Stopped by {by}; run the same command again to go on.")
+        return kind(f"Stopped by {by}; no partial output was left.")
     return as_pleura_error(error)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from pleura.cli.run import print_json
+from pleura.cli.verdict import verdict_lines
 from pleura.errors import EXIT_OK, EXIT_STRICT, UsageError
 
 if TYPE_CHECKING:
@@ -128,9 +129,10 @@ def write(result: Result, outputs: Outputs) -> None:
     """All files or, after an error, none."""
     from pleura.write import write_mask
     from pleura.write.atomic import staging
+    from pleura.write.signals import signals_held
 
     # The others are on the disk, all but renamed, before the mask is written.
-    with ExitStack() as staged:
+    with signals_held(), ExitStack() as staged:
         if outputs.probabilities is not None:
             folder = staged.enter_context(staging(outputs.probabilities))
             write_mask(result.probabilities, folder / outputs.probabilities.name)
@@ -156,10 +158,9 @@ def base_name(scan: Path) -> str:
 
 def summary(record: Mapping[str, Any], picture: Path | None) -> str:
     """The result in a few lines for people."""
-    volumes, quality, timings = record["volumes_ml"], record["quality"], record["timings_s"]
+    volumes, timings = record["volumes_ml"], record["timings_s"]
     lines = [f"{name.capitalize():<8} {ml:9.1f} ml" for name, ml in volumes.items()]
-    lines.append(f"Verdict  {quality['verdict']}")
-    lines += [f"  {finding['severity']}: {finding['message']}" for finding in quality["findings"]]
+    lines += verdict_lines(record["quality"])
     lines.append(f"Mask     {record['output']}")
     if picture is not None:
         lines.append(f"Picture  {picture}")

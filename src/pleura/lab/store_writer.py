@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from pleura.body import Box, body_box
 from pleura.errors import OutputError, UsageError
-from pleura.lab.leftovers import of_this_process, remove_leftovers
 from pleura.lab.store import SCHEMA_VERSION, Scan, StoreGrid
 from pleura.labels import CHANNELS
 from pleura.preprocess import NetworkGrid, Orientation
 from pleura.volume import AIR_HU, HUArray, Volume
+from pleura.write.leftovers import of_this_process, remove_leftovers
 
 
 class StoreWriter:

@@ -1,22 +1,27 @@
 """Reading: a path or an image in memory -> `Volume` in Hounsfield units.
 
-files.py     NIfTI, NRRD, MetaImage, TIFF
-metaimage.py is a MetaImage whole? (ITK doesn't say)
+files.py     NIfTI (nifti.py), NRRD, MetaImage, TIFF
+metaimage.py is a MetaImage whole? (ITK doesn't say); nrrd.py is a NRRD possible?
+limits.py    what a header may claim; free_memory.py, data_files.py, itk_path.py, unchanged.py
 dicom*.py    DICOM folder or file: find series, choose one, order its slices
 archive.py   zip of DICOM
 memory.py    numpy array with spacing, SimpleITK and nibabel images
-intensity.py numbers -> int16 HU; scale.py, lost_voxels.py: can they be HU?
-check.py     the last look at every scan
+intensity.py numbers of any type -> int16; lost_voxels.py: NaN and infinity
+check.py     the last look at every scan, which calls:
+repair.py    units, put right where that is certain, else refused. It asks histogram.py, scale.py
+             (can these be HU?), offset.py, padding.py and clipped.py
+extremes.py, grid_findings.py   metal; what the grid says
 """
 
 from __future__ import annotations
 
+import stat
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pleura.errors import InputError, UnreadableError, UsageError
+from pleura.errors import PleuraError, UnreadableError, UsageError
 
 if TYPE_CHECKING:
     from pleura.volume import Volume
@@ -42,6 +47,7 @@ def read(
         UnreadableError: missing, empty, damaged or unknown.
         NotCTError: no CT image in it.
         GeometryError: 4-D, too large, or no usable grid.
+        MemoryLimitError: it needs more memory than is free.
         IntensityError: no usable HU.
         UsageError: an option that doesn't fit the source, or no such series.
     """
@@ -75,16 +81,24 @@ def read(
 
 
 def existing(source: str | Path) -> Path:
-    """The path, `~` expanded; raises UnreadableError when nothing is there."""
+    """The path, `~` expanded; raises UnreadableError where no file or folder is."""
     if not str(source):
         raise UnreadableError("The path is empty; name a scan.")  # Path("") is the working folder
-    path = Path(source).expanduser()
+    path = Path(source)
     try:
-        there = path.exists()
-    except (OSError, ValueError):  # a name too long, a folder that may not be entered, a NUL
-        there = False
-    if not there:
-        raise UnreadableError(f"{path} does not exist or can't be reached; check the path.")
+        path = path.expanduser()
+        found = path.stat()
+    except (OSError, ValueError, RuntimeError) as error:
+        # A name too long, a loop of links, a NUL, the home of nobody.
+        raise UnreadableError(
+            f"{path} does not exist or can't be reached; check the path."
+        ) from error
+    # Opening a pipe may wait for ever, as reading some of the kernel's files may, all empty.
+    if stat.S_ISREG(found.st_mode):
+        if not found.st_size:
+            raise UnreadableError(f"{path} is empty; copy or export the scan again.")
+    elif not stat.S_ISDIR(found.st_mode):
+        raise UnreadableError(f"{path} is a pipe, socket or device; give a file or folder.")
     return path
 
 
@@ -99,10 +113,14 @@ def _read_zip(path: Path, wanted: str | None) -> Volume:
     from dataclasses import replace
 
     from pleura.read.archive import extract_zip
+    from pleura.read.unchanged import unchanged
+    from pleura.write.leftovers import temporary_folder
 
-    with tempfile.TemporaryDirectory(prefix="pleura-zip-") as folder:
+    with temporary_folder(Path(tempfile.gettempdir()), "pleura-zip-") as folder:
         try:
-            volume = _read_dicom(extract_zip(path, Path(folder)), wanted)
-        except InputError as error:  # the user knows the zip, not where it was unpacked
-            raise type(error)(str(error).replace(folder, str(path))) from error
+            with unchanged(path):
+                extract_zip(path, folder)
+            volume = _read_dicom(folder, wanted)
+        except PleuraError as error:  # the user knows the zip, not where it was unpacked
+            raise type(error)(str(error).replace(str(folder), str(path))) from error
     return replace(volume, source=path)

@@ -1,40 +1,44 @@
-"""The last look at every scan that was read: can these be HU, and how does its grid lie?"""
+"""The last look at every scan that was read: are these HU, and how does its grid lie?"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from pleura.findings import Finding
-from pleura.read.intensity import check_range
-from pleura.read.scale import check_scale
-from pleura.volume import Volume
-
-_OBLIQUE_DEGREES = 5.0
+from pleura.body import coarse_body, strides
+from pleura.preprocess import Orientation
+from pleura.read.extremes import EXTREME_HU, extreme_values
+from pleura.read.grid_findings import grid_findings
+from pleura.read.repair import find_repair
+from pleura.read.scale import room_air
+from pleura.volume import HUArray, Volume
 
 
 def checked(volume: Volume) -> Volume:
-    """The volume with findings about its scale and grid; refused when it can't be HU.
+    """The volume with its units repaired where that is certain, and findings about both.
 
     Raises:
-        IntensityError: constant, an 8-bit picture, a range or scale far from CT's.
+        IntensityError: constant, an 8-bit picture, inverted, clipped to a window that hides
+            lungs, or a range or scale far from CT's that no certain offset explains.
     """
     where = "The scan" if volume.source is None else str(volume.source)
-    check_range(float(volume.array.min()), float(volume.array.max()), where)
-    scale = check_scale(volume.array, where)
-    return volume.with_findings(*scale, *_grid_findings(volume))
+    orientation = Orientation.of(volume.geometry)
+    canonical: HUArray = orientation.apply(volume.array)  # type: ignore[assignment]
+    coarse = _coarse(canonical)
+    repair = find_repair(volume, orientation, coarse, where)
+    volume = repair.applied(volume, orientation)
+    if repair.changes:
+        canonical = orientation.apply(volume.array)  # type: ignore[assignment]
+        coarse = _coarse(canonical)
+    body = coarse_body(coarse)
+    findings = [*grid_findings(volume, body)]
+    if repair.air_is_measured:
+        findings += room_air(coarse, body, bool(repair.padding))
+    if repair.greatest >= EXTREME_HU:
+        findings += extreme_values(canonical, body, volume.geometry.voxel_ml)
+    return volume.with_findings(*findings)
 
 
-def _grid_findings(volume: Volume) -> tuple[Finding, ...]:
-    """Grids that don't follow the patient's axes are processed on their voxels, and said."""
-    geometry = volume.geometry
-    if not geometry.is_orthogonal:
-        if any(finding.code == "gantry_tilt" for finding in volume.findings):
-            return ()
-        message = "The voxel grid is sheared; it was processed on its voxels as they lie."
-        return (Finding("sheared_grid", "warn", message),)
-    cosines = np.abs(geometry.direction_lps).max(axis=0)
-    degrees = float(np.rad2deg(np.arccos(np.clip(cosines.min(), 0, 1))))
-    if degrees < _OBLIQUE_DEGREES:
-        return ()
-    message = f"The voxel grid is turned by {degrees:.0f} degrees from the patient's axes."
-    return (Finding("oblique_grid", "note", message),)
+def _coarse(canonical: HUArray) -> HUArray:
+    """The grid on which the body is searched, gathered once for all who look at it."""
+    step_z, step_y, step_x = strides(canonical.shape)
+    return np.ascontiguousarray(canonical[::step_z, step_y // 2 :: step_y, step_x // 2 :: step_x])

@@ -1,21 +1,28 @@
 """DICOM CT -> `Volume`: scan headers, choose a series, order it, read its pixels.
 
-scan_path      headers of all files -> FolderScan      dicom_headers, dicom_values, dicom_series
+scan_path      headers of all files -> FolderScan      dicom_headers, _frames, _marks, _series
+  split        what can be one stack                   dicom_split
+  unusable     what is no CT in HU                     dicom_usable, dicom_kind
+  build_stack  order, grid, gaps, tilt                 dicom_stack, dicom_spacing
 rank_series    which series, and why                   dicom_choice
-build_stack    order, grid, gaps, tilt                 dicom_stack
-read_pixels    HU                                      dicom_pixels
+read_pixels    HU                                      dicom_pixels, dicom_codecs, dicom_padding
+still_the_same has the scan changed meanwhile?         dicom_still
+findings       folder, patient's position, processing  dicom_findings
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable
 from pathlib import Path
 
-from pleura.errors import NotCTError, UnreadableError
-from pleura.findings import Finding, count_of
+from pleura.errors import UnreadableError
 from pleura.read.dicom_choice import choose_series, rank_series
+from pleura.read.dicom_findings import folder_findings, header_findings
 from pleura.read.dicom_pixels import read_pixels
-from pleura.read.dicom_series import FolderScan, Series, scan_folder, scan_path
+from pleura.read.dicom_series import Series, scan_folder, scan_path
+from pleura.read.dicom_still import still_the_same
+from pleura.read.free_memory import check_memory
 from pleura.volume import Volume
 
 __all__ = ["Series", "choose_series", "read_dicom", "scan_folder"]
@@ -36,8 +43,9 @@ def read_dicom(
 
     Raises:
         UsageError: there is no series `wanted`.
-        UnreadableError: no DICOM, or pixels that can't be decoded.
+        UnreadableError: no DICOM, pixels that can't be decoded, or files that change meanwhile.
         NotCTError: other modalities only.
+        IntensityError: values of another quantity than HU.
         GeometryError: no usable voxel grid.
     """
     path = Path(path)
@@ -46,49 +54,20 @@ def read_dicom(
     chosen = next(s for s in ranked if s.chosen)
     if chosen.stack is None:  # rank_series never chooses one, but says so only in words
         raise UnreadableError(chosen.rejected)
-    array, pixel_findings = read_pixels(chosen.stack.slices)
+    voxels = math.prod(chosen.stack.geometry.shape_zyx)
+    check_memory(3 * voxels, str(path))  # HU, and later the mask
+    with still_the_same(path, scan, chosen, whole=files is None):
+        array, pixel_findings = read_pixels(chosen.stack.slices)
     return Volume(
         array=array,
         geometry=chosen.stack.geometry,
         source=path,
         format="dicom",
         findings=(
-            *_scan_findings(scan, ranked, chosen, wanted),
+            *folder_findings(scan, ranked, chosen, wanted),
+            *header_findings(chosen),
             *chosen.stack.findings,
             *pixel_findings,
         ),
         series=tuple(s.summary() for s in ranked),
     )
-
-
-def _scan_findings(
-    scan: FolderScan, ranked: Sequence[Series], chosen: Series, wanted: str | None
-) -> list[Finding]:
-    findings = []
-    usable = [s for s in ranked if not s.rejected]
-    if wanted is None and len(usable) > 1:
-        others = "; ".join(f"{s.name}: {s.reason}" for s in usable if s is not chosen)
-        findings.append(
-            Finding(
-                "series_chosen",
-                "note",
-                f"Of {len(usable)} usable series {chosen.name} was taken "
-                f"({count_of(chosen.n_slices, 'slice')}); "
-                f"not taken were {others} (--series takes another).",
-            )
-        )
-    findings += [
-        Finding("series_unusable", "warn", f"Another CT {s.name} was left out: {s.rejected}")
-        for s in ranked
-        if s.rejected and s.modality == "CT" and s.rejection is not NotCTError and wanted is None
-    ]
-    if scan.damaged:
-        findings.append(
-            Finding(
-                "unreadable_files",
-                "warn",
-                f"{count_of(len(scan.damaged), 'file')} could not be read and was left out, "
-                f"such as '{scan.damaged[0]}'; copy the series again.",
-            )
-        )
-    return findings

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from pleura.errors import InputError, NotCTError, UnreadableError, UsageError
 from pleura.findings import count_of
-from pleura.read.dicom_series import Series, listing_order, not_ct_sentence
+from pleura.read.dicom_series import Series, listing_order
+from pleura.read.dicom_usable import not_ct_sentence
 
 _CHEST = re.compile(r"chest|thora|torax|lung|pulm|poumon|brust", re.IGNORECASE)
 _ELSEWHERE = re.compile(
@@ -19,7 +20,7 @@ _CHEST_COVERAGE_MM = 100.0
 _ENOUGH_COVERAGE_MM = 400.0
 
 
-_Rule = tuple[str, Callable[[Series, Sequence[Series]], bool]]
+_Rule = tuple[Callable[[Series], str], Callable[[Series, Sequence[Series]], bool]]
 
 
 def _region_rank(series: Series) -> int:
@@ -43,17 +44,29 @@ def _coverage(series: Series) -> float:
 # Each rule keeps the series for which it holds, unless it would keep none. The text is what is
 # said of those that it drops.
 _RULES: tuple[_Rule, ...] = (
-    ("derived, while an original exists", lambda s, pool: not s.derived),
-    ("not axial", lambda s, pool: s.orientation == "axial"),
-    ("fewer than 3 slices", lambda s, pool: s.n_slices >= 3),
-    ("covers less than 100 mm", lambda s, pool: s.coverage_mm >= _CHEST_COVERAGE_MM),
+    (lambda s: "derived, while an original exists", lambda s, pool: not s.derived),
+    (lambda s: f"{s.orientation}, not axial", lambda s, pool: s.orientation == "axial"),
+    (lambda s: "fewer than 3 slices", lambda s, pool: s.n_slices >= 3),
     (
-        "another name fits the chest better",
+        lambda s: f"covers {s.coverage_mm:.0f} mm, less than 100 mm",
+        lambda s, pool: s.coverage_mm >= _CHEST_COVERAGE_MM,
+    ),
+    (
+        lambda s: "another name fits the chest better",
         lambda s, pool: _region_rank(s) == max(map(_region_rank, pool)),
     ),
-    ("covers less", lambda s, pool: _coverage(s) >= 0.8 * max(map(_coverage, pool))),
-    ("thicker slices", lambda s, pool: _thickness(s) == min(map(_thickness, pool))),
-    ("fewer slices", lambda s, pool: s.n_slices == max(p.n_slices for p in pool)),
+    (
+        lambda s: f"covers less ({s.coverage_mm:.0f} mm)",
+        lambda s, pool: _coverage(s) >= 0.8 * max(map(_coverage, pool)),
+    ),
+    (
+        lambda s: f"thicker slices ({_thickness(s):.1f} mm)",
+        lambda s, pool: _thickness(s) == min(map(_thickness, pool)),
+    ),
+    (
+        lambda s: f"fewer slices ({s.n_slices})",
+        lambda s, pool: s.n_slices == max(p.n_slices for p in pool),
+    ),
 )
 
 
@@ -80,7 +93,7 @@ def rank_series(series: Sequence[Series], wanted: str | None = None) -> list[Ser
     for text, rule in _RULES:
         kept = [s for s in pool if rule(s, pool)]
         if kept:
-            reasons |= {id(s): text for s in pool if s not in kept}
+            reasons |= {id(s): text(s) for s in pool if s not in kept}
             pool = kept
     best, *others = sorted(pool, key=listing_order)
     reasons |= {id(s): "equal, but listed later" for s in others}
@@ -89,7 +102,10 @@ def rank_series(series: Sequence[Series], wanted: str | None = None) -> list[Ser
     elif sum(not s.rejected for s in series) == 1:
         reasons[id(best)] = "the only usable CT series"
     else:
-        reasons[id(best)] = "fits best"
+        reasons[id(best)] = (
+            f"fits best: {best.orientation}, {_thickness(best):.1f} mm slices "
+            f"over {best.coverage_mm:.0f} mm"
+        )
     return [replace(s, chosen=s is best, reason=reasons[id(s)]) for s in series]
 
 

@@ -1,13 +1,13 @@
 """What one DICOM file and one plane in it are; a multi-frame file gives one `Slice` a frame.
 
-So all later steps see one kind of thing. Names are those of DICOM PS3.3; no patient attribute is
-ever read.
+So all later steps see one kind of thing. Names are those of DICOM PS3.3; of patient and study only
+a mark is kept (`dicom_marks`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pydicom
@@ -28,7 +28,9 @@ class StoredImage:
 
     `offset` is where uncompressed pixel values begin, 0 when they need a decoder; `padding` is
     the closed range of stored values that mean "outside the field of view"; `damage` says what
-    is wrong with the file, "" when nothing is.
+    is wrong with the file, "" when nothing is. `study` and `patient` are marks that only tell equal
+    from different; `patient_position` is HFS, FFP, HFDR, ...; `directions` are the letters of
+    PatientOrientation, such as ("L", "P").
     """
 
     path: Path
@@ -55,13 +57,21 @@ class StoredImage:
     padding: tuple[int, int] | None
     rescale_type: str
     lossy: bool
+    study: str = field(repr=False)
+    patient: str = field(repr=False)
+    patient_position: str
+    directions: tuple[str, ...]
     offset: int = 0
     damage: str = ""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """One plane: a single-frame file, or one frame of a multi-frame file (mm, LPS)."""
+    """One plane: a single-frame file, or one frame of a multi-frame file (mm, LPS).
+
+    `spacing_from` names the attribute that stood in for a missing PixelSpacing; `stack` is the
+    StackID of a frame.
+    """
 
     image: StoredImage
     frame: int
@@ -75,6 +85,8 @@ class Slice:
     instance: int
     acquisition: int | None
     temporal: int | None
+    stack: str = ""
+    spacing_from: str = ""
 
 
 def slices_of(image: StoredImage, ds: pydicom.Dataset) -> Iterator[Slice]:
@@ -130,6 +142,7 @@ def _slice(image: StoredImage, frame: int, levels: Sequence[pydicom.Dataset]) ->
     content = _macro(levels, "FrameContentSequence")
     acquisition = integer_of(content, "FrameAcquisitionNumber")
     temporal = integer_of(content, "TemporalPositionIndex")
+    pixel_spacing, spacing_from = _pixel_spacing(image, measures, levels[-1])
     return Slice(
         image=image,
         frame=frame,
@@ -137,7 +150,7 @@ def _slice(image: StoredImage, frame: int, levels: Sequence[pydicom.Dataset]) ->
         orientation=numbers_of(
             _macro(levels, "PlaneOrientationSequence"), "ImageOrientationPatient", 6
         ),
-        pixel_spacing=numbers_of(measures, "PixelSpacing", 2),
+        pixel_spacing=pixel_spacing,
         thickness=number_of(measures, "SliceThickness"),
         between=number_of(measures, "SpacingBetweenSlices"),
         slope=number_of(rescale, "RescaleSlope"),
@@ -149,4 +162,23 @@ def _slice(image: StoredImage, frame: int, levels: Sequence[pydicom.Dataset]) ->
         temporal=integer_of(levels[-1], "TemporalPositionIdentifier")
         if temporal is None
         else temporal,
+        stack="" if len(levels) == 1 else text_of(content, "StackID"),
+        spacing_from=spacing_from,
     )
+
+
+def _pixel_spacing(
+    image: StoredImage, measures: pydicom.Dataset, ds: pydicom.Dataset
+) -> tuple[tuple[float, ...] | None, str]:
+    """PixelSpacing; without a usable one what stands in for it, and that attribute's name."""
+    spacing = numbers_of(measures, "PixelSpacing", 2)
+    if spacing is not None and min(spacing) > 0:
+        return spacing, ""
+    for name in ("ImagerPixelSpacing", "NominalScannedPixelSpacing"):
+        other = numbers_of(ds, name, 2)
+        if other is not None and min(other) > 0:
+            return other, name
+    diameter = number_of(ds, "ReconstructionDiameter")
+    if diameter is not None and diameter > 0 and image.rows == image.columns > 0:
+        return (diameter / image.rows,) * 2, "ReconstructionDiameter"
+    return spacing, ""

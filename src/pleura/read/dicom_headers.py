@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,10 +14,12 @@ import pydicom
 
 from pleura.errors import UnreadableError
 from pleura.read.dicom_frames import Slice, StoredImage, slices_of
+from pleura.read.dicom_marks import mark_of
 from pleura.read.dicom_values import (
     HEADER_TAGS,
     image_type_of,
     integer_of,
+    plain_text_of,
     text_of,
 )
 
@@ -28,19 +31,38 @@ CT_STORAGE = frozenset(f"1.2.840.10008.5.1.4.1.1.2{suffix}" for suffix in ("", "
 _IMPLICIT, _EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
+# JPEG's processes 1 to 13; the lossless ones begin with 14 (.57).
+_ALWAYS_LOSSY = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in range(50, 57))
 
 
-def find_files(path: Path) -> Iterator[Path]:
-    """Every regular file under a folder (sub-folders too), in name order; or the file itself."""
+def find_files(path: Path, denied: list[str] | None = None) -> Iterator[Path]:
+    """Every regular file under a folder (sub-folders too), in name order; or the file itself.
+
+    Links to folders aren't followed. Names of folders that can't be listed are added to `denied`.
+    """
     if path.is_file():
         yield path
         return
-    for folder, folders, names in os.walk(path):
+
+    def refused(error: OSError) -> None:
+        if denied is not None:
+            denied.append(Path(error.filename).name)
+
+    for folder, folders, names in os.walk(path, onerror=refused):
         folders.sort()
         for name in sorted(names):
             file = Path(folder, name)
-            if file.is_file():  # not a pipe or a broken link
+            if _has_content(file):
                 yield file
+
+
+def _has_content(file: Path) -> bool:
+    """A regular file, no pipe, device or broken link, and not empty, as those that block are."""
+    try:
+        found = file.stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size > 0
 
 
 def read_headers(path: Path) -> list[Slice]:
@@ -62,9 +84,12 @@ def read_headers(path: Path) -> list[Slice]:
                 ds = pydicom.dcmread(
                     file, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=not preamble
                 )
-                if text_of(ds, "SOPClassUID") == MEDIA_DIRECTORY or "DirectoryRecordSequence" in ds:
+                if (
+                    plain_text_of(ds, "SOPClassUID") == MEDIA_DIRECTORY
+                    or "DirectoryRecordSequence" in ds
+                ):
                     return []
-                known = text_of(ds, "Modality") or text_of(ds, "SOPClassUID")
+                known = text_of(ds, "Modality") or plain_text_of(ds, "SOPClassUID")
                 if not known and not preamble:
                     return []
                 if not known:
@@ -108,21 +133,21 @@ def _stored_image(path: Path, ds: pydicom.Dataset) -> StoredImage:
     if high_bit is None or not stored - 1 <= high_bit < bits:
         high_bit = stored - 1
     signed = integer_of(ds, "PixelRepresentation") == 1
-    sop_class = text_of(ds, "SOPClassUID")
+    sop_class = plain_text_of(ds, "SOPClassUID")
     meta = getattr(ds, "file_meta", pydicom.Dataset())
+    syntax = plain_text_of(meta, "TransferSyntaxUID")
     return StoredImage(
         path=path,
-        series_uid=text_of(ds, "SeriesInstanceUID"),
+        series_uid=plain_text_of(ds, "SeriesInstanceUID"),
         series_number=integer_of(ds, "SeriesNumber"),
         description=text_of(ds, "SeriesDescription"),
         region=f"{text_of(ds, 'BodyPartExamined')} {text_of(ds, 'ProtocolName')}".strip(),
         modality=text_of(ds, "Modality").upper() or ("CT" if sop_class in CT_STORAGE else ""),
         sop_class=sop_class,
         image_type=image_type_of(ds),
-        frame_of_reference=text_of(ds, "FrameOfReferenceUID"),
+        frame_of_reference=plain_text_of(ds, "FrameOfReferenceUID"),
         kernel=text_of(ds, "ConvolutionKernel"),
-        transfer_syntax=text_of(meta, "TransferSyntaxUID")
-        or (_IMPLICIT if ds.original_encoding[0] else _EXPLICIT),
+        transfer_syntax=syntax or (_IMPLICIT if ds.original_encoding[0] else _EXPLICIT),
         has_pixels=False,
         rows=integer_of(ds, "Rows") or 0,
         columns=integer_of(ds, "Columns") or 0,
@@ -135,7 +160,11 @@ def _stored_image(path: Path, ds: pydicom.Dataset) -> StoredImage:
         signed=signed,
         padding=_padding(ds, bits or 16, signed),
         rescale_type=text_of(ds, "RescaleType").upper(),
-        lossy=text_of(ds, "LossyImageCompression") == "01",
+        lossy=text_of(ds, "LossyImageCompression") == "01" or syntax in _ALWAYS_LOSSY,
+        study=mark_of(ds, "StudyInstanceUID"),
+        patient=mark_of(ds, "PatientID"),
+        patient_position=text_of(ds, "PatientPosition").upper(),
+        directions=tuple(text_of(ds, "PatientOrientation").upper().split()),
     )
 
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pleura.errors import GeometryError, InputError, NotCTError, UnreadableError
+from pleura.errors import GeometryError, InputError, UnreadableError
 from pleura.read.dicom_frames import Slice, StoredImage
-from pleura.read.dicom_headers import SECONDARY_CAPTURE, find_files, read_headers
+from pleura.read.dicom_headers import find_files, read_headers
+from pleura.read.dicom_kind import is_derived
+from pleura.read.dicom_split import split
 from pleura.read.dicom_stack import Stack, build_stack, plane_axes
+from pleura.read.dicom_usable import unusable
+from pleura.read.unchanged import Stamp, Stamps, stamp_of
 
 Orientation = Literal["axial", "coronal", "sagittal", "oblique"]
 
-_LOCALIZER = re.compile(r"scout|topogram|locali[sz]er|surview|scanogram|scano\b", re.IGNORECASE)
-_DERIVED_TYPES = frozenset(
-    {"DERIVED", "SECONDARY", "MIP", "MINIP", "MPR", "REFORMATTED", "VRT", "PERFUSION"}
-)
-_DERIVED_NAME = re.compile(r"\b(mip|minip|mpr|vrt|reformat\w*)\b", re.IGNORECASE)
-_SAME_DIRECTION = 2e-3
 _AXIS_COSINE = 0.85  # about 32 degrees: a gantry tilts by up to 30
 
 
@@ -28,7 +25,8 @@ _AXIS_COSINE = 0.85  # about 32 degrees: a gantry tilts by up to 30
 class Series:
     """One stack of slices found by the header scan, before any pixel is read.
 
-    A SeriesInstanceUID that mixes orientations, sizes or frames of reference gives several.
+    A SeriesInstanceUID that mixes patients, studies, orientations, sizes or frames of reference
+    gives several (`dicom_split`).
     `files` are ordered by position; `spacing_zyx_mm` is None where the grid is unusable;
     `rejected` is "" or the sentence why the series can't be used; `chosen` and `reason` are set by
     `rank_series`.
@@ -54,6 +52,7 @@ class Series:
     chosen: bool = False
     reason: str = ""
     rejection: type[InputError] = field(default=UnreadableError, repr=False)
+    slices: tuple[Slice, ...] = field(default=(), repr=False)
     stack: Stack | None = field(default=None, repr=False)
 
     @property
@@ -82,10 +81,15 @@ class Series:
 
 @dataclass(frozen=True, eq=False)
 class FolderScan:
-    """All series under a path, and the names of DICOM files whose headers can't be used."""
+    """All series under a path.
+
+    `damaged` names DICOM files whose headers can't be used, and what may not be opened; `stamps`
+    are of all files that were looked at, from before they were opened.
+    """
 
     series: tuple[Series, ...]
     damaged: tuple[str, ...] = ()
+    stamps: Stamps = field(default_factory=dict, repr=False)
 
 
 def scan_path(path: Path, files: Iterable[Path] | None = None) -> FolderScan:
@@ -100,27 +104,36 @@ def scan_path(path: Path, files: Iterable[Path] | None = None) -> FolderScan:
         raise UnreadableError(f"'{path}' does not exist; check the path.")
     slices: list[Slice] = []
     damaged: list[str] = []
-    seen = 0
-    for file in find_files(path) if files is None else files:
-        seen += 1
+    denied: list[str] = []
+    stamps: dict[Path, Stamp | None] = {}
+    for file in find_files(path, denied) if files is None else files:
+        stamps[file] = stamp_of(file)
         try:
             slices += read_headers(file)
-        except (UnreadableError, OSError):
+        except UnreadableError:
             damaged.append(file.name)
-    if not slices and damaged:
-        raise UnreadableError(
+        except OSError:
+            denied.append(file.name)
+    if not slices:
+        raise UnreadableError(_why_nothing(path, damaged, denied, bool(stamps)))
+    # A cut-off header may have lost the size, so the damage counts for the whole series.
+    broken = {s.image.series_uid: s.image for s in slices if s.image.damage}
+    series = [_series_of(group, broken.get(group[0].image.series_uid)) for group in split(slices)]
+    return FolderScan(tuple(sorted(series, key=listing_order)), (*damaged, *denied), stamps)
+
+
+def _why_nothing(path: Path, damaged: list[str], denied: list[str], seen: bool) -> str:
+    if damaged:
+        return (
             f"None of the DICOM files in '{path}' has a readable header (such as '{damaged[0]}'); "
             "copy or export them again."
         )
-    if not slices:
-        what = "is an empty folder" if not seen else "holds no DICOM file"
-        if path.is_file():
-            what = "is no DICOM file"
-        raise UnreadableError(f"'{path}' {what}; give a DICOM series or a NIfTI, NRRD or MHA file.")
-    # A cut-off header may have lost the size, so the damage counts for the whole series.
-    broken = {s.image.series_uid: s.image for s in slices if s.image.damage}
-    series = [_series_of(group, broken.get(group[0].image.series_uid)) for group in _split(slices)]
-    return FolderScan(tuple(sorted(series, key=listing_order)), tuple(damaged))
+    if denied:
+        return f"'{denied[0]}' in '{path}' may not be read by you; check its permissions."
+    what = "holds no DICOM file" if seen else "is an empty folder"
+    if path.is_file():
+        what = "is no DICOM file"
+    return f"'{path}' {what}; give a DICOM series or a NIfTI, NRRD or MHA file."
 
 
 def scan_folder(path: Path) -> list[Series]:
@@ -133,56 +146,17 @@ def listing_order(series: Series) -> tuple[float, str, int]:
     return number, series.uid, -series.n_slices
 
 
-def _split(slices: Iterable[Slice]) -> list[list[Slice]]:
-    """Group by series, then by everything that must be equal within one stack."""
-    slices = list(slices)
-    references: dict[str, list[str]] = {}
-    for item in slices:
-        references.setdefault(item.image.series_uid, []).append(item.image.frame_of_reference)
-    # Some anonymizers give every file its own frame of reference, which then says nothing.
-    shared = {uid for uid, found in references.items() if len(set(found)) < max(len(found), 3)}
-    groups: dict[object, list[list[Slice]]] = {}
-    for item in slices:
-        image = item.image
-        key = (
-            image.series_uid, image.modality, image.rows, image.columns,
-            image.frame_of_reference if image.series_uid in shared else "",
-            image.samples, "LOCALIZER" in image.image_type,
-        )  # fmt: skip
-        alike = groups.setdefault(key, [])
-        for group in alike:
-            if _parallel(group[0], item):
-                group.append(item)
-                break
-        else:
-            alike.append([item])
-    return [group for alike in groups.values() for group in alike]
-
-
-def _parallel(a: Slice, b: Slice) -> bool:
-    """Same direction and same pixel size."""
-    for left, right, tolerance in (
-        (a.orientation, b.orientation, _SAME_DIRECTION),
-        (a.pixel_spacing, b.pixel_spacing, 1e-3),
-    ):
-        if (left is None) != (right is None):
-            return False
-        if left and right and max(abs(p - q) for p, q in zip(left, right, strict=True)) > tolerance:
-            return False
-    return True
-
-
 def _series_of(group: Sequence[Slice], broken: StoredImage | None) -> Series:
-    first = group[0]
-    image = first.image
     stack: Stack | None = None
-    rejection, rejected = _unusable(group, broken)
+    rejection, rejected = unusable(group, broken)
     if not rejected:
         try:
             stack = build_stack(group)
         except GeometryError as error:
             rejection, rejected = GeometryError, str(error)
     ordered: Sequence[Slice] = group if stack is None else stack.slices
+    first = ordered[0]
+    image = first.image
     spacing = None if stack is None else stack.geometry.spacing_zyx_mm
     return Series(
         uid=image.series_uid,
@@ -200,11 +174,10 @@ def _series_of(group: Sequence[Slice], broken: StoredImage | None) -> Series:
         slice_thickness_mm=first.thickness,
         image_type=image.image_type,
         region=image.region,
-        derived=bool(_DERIVED_TYPES.intersection(image.image_type))
-        or image.sop_class.startswith(SECONDARY_CAPTURE)
-        or _DERIVED_NAME.search(image.description) is not None,
+        derived=is_derived(image),
         rejected=rejected,
         rejection=rejection,
+        slices=tuple(ordered),
         stack=stack,
     )
 
@@ -219,29 +192,3 @@ def _orientation(item: Slice) -> Orientation:
         if abs(component) >= _AXIS_COSINE:
             return name
     return "oblique"
-
-
-def _unusable(group: Sequence[Slice], broken: StoredImage | None) -> tuple[type[InputError], str]:
-    """Why a stack can't be a CT scan, as (error class, sentence); the sentence is "" if it can."""
-    image = group[0].image
-    if image.modality != "CT":
-        return NotCTError, not_ct_sentence({image.modality}, image.path)
-    localizer = "LOCALIZER" in image.image_type
-    if localizer or (_LOCALIZER.search(image.description) and len(group) <= 4):
-        return NotCTError, "It is a localizer (scout view), not a CT stack; give the axial series."
-    if image.samples != 1 or image.photometric == "PALETTE COLOR":
-        return NotCTError, (
-            "It is a colour picture without Hounsfield units; give the original CT series."
-        )
-    if broken is not None:
-        return UnreadableError, f"File '{broken.path.name}' {broken.damage}; copy the series again."
-    if not all(s.image.has_pixels for s in group) or not image.rows or not image.columns:
-        return UnreadableError, (
-            f"File '{image.path.name}' has no pixel data; give the CT images themselves."
-        )
-    return UnreadableError, ""
-
-
-def not_ct_sentence(modalities: set[str], path: Path) -> str:
-    found = ", ".join(sorted(m or "unknown" for m in modalities))
-    return f"'{path.name}' has modality {found}, not CT; give a CT series of the chest."

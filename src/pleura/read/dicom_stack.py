@@ -17,14 +17,13 @@ import numpy.typing as npt
 from pleura.errors import GeometryError
 from pleura.findings import Finding, count_of
 from pleura.read.dicom_frames import Slice
-from pleura.volume import MOST_VOXELS, Geometry
+from pleura.read.dicom_spacing import spacing_findings
+from pleura.read.limits import check_grid
+from pleura.volume import Geometry
 
 Vector = npt.NDArray[np.float64]
 
-MAX_SIDE = 8192  # decoders believe a damaged header and fill gigabytes
 _SAME_POSITION_MM = 0.01
-# Positions are often rounded to 0.1 mm; steps that differ by less are even.
-_EVEN_STEP_MM, _EVEN_STEP_FRACTION = 0.11, 0.05
 # A sideways drift below this part of a pixel over the whole stack is rounding, not tilt.
 _DRIFT_PIXELS = 0.1
 _COMPLETE_PHASE = 0.8
@@ -71,28 +70,15 @@ def build_stack(slices: Sequence[Slice]) -> Stack:
             f"The slices have no PixelSpacing (as in '{first.image.path.name}'), so millimetres "
             "are unknown; export the series again with complete headers."
         )
-    findings: list[Finding] = []
-    if first.orientation is None or any(s.position is None for s in slices):
-        if len(slices) > 1:
-            raise GeometryError(
-                "The slices have no ImagePositionPatient or ImageOrientationPatient, so their "
-                "order is unknown; export the series again with complete headers."
-            )
-        findings.append(
-            Finding(
-                "position_assumed",
-                "warn",
-                "The slice does not say where it lies in the patient; "
-                "an axial slice of a supine patient at the origin was assumed.",
-            )
-        )
+    findings = _assumptions(slices, spacing)
     row, column, normal = plane_axes(first.orientation or (1, 0, 0, 0, 1, 0))
     ordered, duplicate = _one_a_position(slices, normal)
     findings += duplicate
     positions = np.array([s.position or (0.0, 0.0, 0.0) for s in ordered])
     if len(ordered) > 1:
         axis, stack_findings = _slice_axis(positions, normal, min(spacing))
-        findings += stack_findings + _gaps(positions @ normal)
+        findings += [*stack_findings, *spacing_findings(ordered, positions @ normal)]
+        findings += _unordered(ordered)
     else:
         step, assumed = _single_slice_step(first)
         axis = normal * step
@@ -101,12 +87,40 @@ def build_stack(slices: Sequence[Slice]) -> Stack:
     affine[:3, :3] = np.column_stack([row * spacing[1], column * spacing[0], axis])
     affine[:3, 3] = positions[0]
     shape = (len(ordered), first.image.rows, first.image.columns)
-    if max(shape[1:]) > MAX_SIDE or np.prod(shape, dtype=float) > MOST_VOXELS:
-        raise GeometryError(
-            f"The series has {shape[0]} x {shape[1]} x {shape[2]} voxels, more than the limit of "
-            f"{MAX_SIDE} a side or {MOST_VOXELS:,} in all; crop or resample it first."
-        )
+    check_grid(shape, "The series")
     return Stack(tuple(ordered), Geometry(shape, affine), tuple(findings))
+
+
+def _assumptions(slices: Sequence[Slice], spacing: Sequence[float]) -> list[Finding]:
+    """What stands in for missing attributes; GeometryError where nothing can."""
+    first = slices[0]
+    findings = []
+    if first.spacing_from:
+        findings.append(
+            Finding(
+                "pixel_spacing_assumed",
+                "warn",
+                f"PixelSpacing is missing; {first.spacing_from} gave {spacing[0]:.3g} x "
+                f"{spacing[1]:.3g} mm instead, so check the volumes.",
+                f"pixel spacing from {first.spacing_from}",
+            )
+        )
+    if first.orientation is not None and all(s.position is not None for s in slices):
+        return findings
+    if len(slices) > 1:
+        raise GeometryError(
+            "The slices have no ImagePositionPatient or ImageOrientationPatient, so their "
+            "order is unknown; export the series again with complete headers."
+        )
+    return [
+        *findings,
+        Finding(
+            "position_assumed",
+            "warn",
+            "The slice does not say where it lies in the patient; "
+            "an axial slice of a supine patient at the origin was assumed.",
+        ),
+    ]
 
 
 def _one_a_position(slices: Sequence[Slice], normal: Vector) -> tuple[list[Slice], list[Finding]]:
@@ -123,14 +137,18 @@ def _one_a_position(slices: Sequence[Slice], normal: Vector) -> tuple[list[Slice
     if not dropped:
         return [group[0] for group in places.values()], []
     kept, kept_name = _best_phase(places)
-    where = "one position" if len(places) == 1 else f"{len(places)} positions"
+    where = f"{len(places)} positions"
+    if len(places) == 1:
+        where = f"one position ({depth[id(slices[0])]:.1f} mm)"
     message = (
         f"{len(slices)} slices share {where}; {kept_name} kept at each, "
         f"{count_of(dropped, 'slice')} left out."
     )
     if kept_name.startswith("only"):
         message = f"{len(slices)} slices share {where}; {kept_name} was used."
-    return kept, [Finding("duplicate_slices", "warn", message)]
+    return kept, [
+        Finding("duplicate_slices", "warn", message, f"{count_of(dropped, 'slice')} left out")
+    ]
 
 
 def _best_phase(places: dict[int, list[Slice]]) -> tuple[list[Slice], str]:
@@ -183,45 +201,24 @@ def _slice_axis(positions: Vector, normal: Vector, pixel_mm: float) -> tuple[Vec
     return whole / steps, findings
 
 
-def _gaps(depths: Vector) -> list[Finding]:
-    """Missing slices (a step that is a multiple of the usual one) and other uneven steps."""
-    steps = np.diff(depths)
-    usual = float(np.median(steps))
-    if len(steps) == 2 and np.ptp(steps) > _EVEN_STEP_FRACTION * usual:
-        usual = float(steps.min())  # a median of two steps is neither
-    tolerance = max(_EVEN_STEP_MM, _EVEN_STEP_FRACTION * usual)
-    tolerance = min(tolerance, 0.3 * usual)
-    odd = np.flatnonzero(np.abs(steps - usual) > tolerance)
-    multiples = np.rint(steps / usual).astype(int)
-    holes = [
-        k for k in odd if multiples[k] > 1 and abs(steps[k] - multiples[k] * usual) <= 2 * tolerance
+def _unordered(slices: Sequence[Slice]) -> list[Finding]:
+    """A note when InstanceNumbers neither rise nor fall along the stack; frames have none."""
+    numbers = np.array([s.instance for s in slices])
+    if len(set(numbers.tolist())) < len(numbers):
+        return []
+    steps = np.diff(numbers)
+    against = int(min((steps > 0).sum(), (steps < 0).sum()))
+    if not against:
+        return []
+    return [
+        Finding(
+            "unordered_slices",
+            "note",
+            f"The slices are not numbered in the order of their positions ({against} of "
+            f"{len(steps)} steps run the other way); positions were followed.",
+            "sorted by position",
+        )
     ]
-    even = np.linspace(depths[0], depths[-1], len(depths))
-    shift = float(np.abs(np.asarray(depths) - even).max())
-    findings = []
-    if holes:
-        missing = int(sum(multiples[k] - 1 for k in holes))
-        where = ", ".join(f"{depths[k]:.1f} and {depths[k + 1]:.1f}" for k in holes[:3])
-        more = f" and {len(holes) - 3} more places" if len(holes) > 3 else ""
-        findings.append(
-            Finding(
-                "missing_slices",
-                "warn",
-                f"{count_of(missing, 'slice')} missing between {where} mm{more} along the stack; "
-                f"the others are set evenly, up to {shift:.1f} mm from where they were scanned.",
-            )
-        )
-    if len(holes) < len(odd):
-        findings.append(
-            Finding(
-                "uneven_spacing",
-                "warn",
-                f"The distance between slices varies from {steps.min():.2f} to "
-                f"{steps.max():.2f} mm; "
-                f"the mean is used everywhere, which moves slices by up to {shift:.1f} mm.",
-            )
-        )
-    return findings
 
 
 def _single_slice_step(item: Slice) -> tuple[float, list[Finding]]:

@@ -1,7 +1,7 @@
 """Which DICOM attributes pleura reads, and their values without surprises.
 
-No patient attribute is among them. A value that is missing or that pydicom can't parse is None
-(or "").
+What names patient and study is only read by `dicom_marks`, which keeps no more than a mark. A value
+that is missing or that pydicom can't parse is None (or "").
 """
 
 from __future__ import annotations
@@ -25,32 +25,46 @@ HEADER_TAGS: list[Any] = [
         "Rows", "Columns", "PixelSpacing", "BitsAllocated", "BitsStored", "HighBit",
         "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleIntercept",
         "RescaleSlope", "RescaleType", "LossyImageCompression", "SharedFunctionalGroupsSequence",
-        "PerFrameFunctionalGroupsSequence",
+        "PerFrameFunctionalGroupsSequence", "PatientPosition", "PatientOrientation",
+        "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ReconstructionDiameter",
+        "StudyInstanceUID", "PatientID",
     )
 ]  # fmt: skip
 
 
 @cache
-def _tag(name: str) -> BaseTag:
+def tag_of(name: str) -> BaseTag:
     return Tag(name)
 
 
 def value_of(ds: pydicom.Dataset, name: str) -> Any:
     """The value, or None. By tag: a missing attribute costs pydicom an exception by name."""
     try:
-        element = ds.get(_tag(name))
+        element = ds.get(tag_of(name))
         return None if element is None else element.value
     except Exception:
         return None
 
 
 def text_of(ds: pydicom.Dataset, name: str) -> str:
+    """The text, fit to be printed: a control character in a header becomes a space."""
     value = value_of(ds, name)
     if value is None:
         return ""
-    if isinstance(value, str):
-        return value.strip()
-    return " ".join(str(part) for part in value) if isinstance(value, Iterable) else str(value)
+    several = isinstance(value, Iterable) and not isinstance(value, str)
+    text = " ".join(str(part) for part in value) if several else str(value)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return text.strip()
+
+
+def plain_text_of(ds: pydicom.Dataset, name: str) -> str:
+    """One value of a UID, or of what is only compared; without pydicom's slow conversion."""
+    item = ds.get_item(tag_of(name))
+    value = None if item is None else item.value
+    if isinstance(value, bytes):
+        return value.decode("latin-1").strip(" \0")
+    return "" if value is None else str(value).strip()
 
 
 def numbers_of(ds: pydicom.Dataset, name: str, count: int) -> tuple[float, ...] | None:

@@ -70,6 +70,11 @@ def _from_floats(
         return hu, ()
     if low <= high:  # lost voxels became air, and air would make a picture look like HU
         check_range(low, high, where)
+        if low >= 0:
+            raise IntensityError(
+                f"{where} {no_negative(low, high)}; convert it again with slope and intercept "
+                "(often -1024)."
+            )
     count = int(np.count_nonzero(lost))
     if lost.all() or inside_body(hu, lost):
         raise IntensityError(
@@ -86,7 +91,7 @@ def _from_floats(
 
 
 def check_range(low: float, high: float, where: str) -> None:
-    """Refuse numbers whose least and greatest can't be HU (IntensityError)."""
+    """Refuse numbers whose least and greatest can't be HU, with any offset (IntensityError)."""
     if low == high:
         raise IntensityError(f"{where} has the same value ({low:g}) everywhere; it holds no image.")
     if low >= 0 and high <= 255:
@@ -99,8 +104,8 @@ def check_range(low: float, high: float, where: str) -> None:
             f"{where} spans only {low:g} to {high:g}, too little for HU (was it normalised?); "
             "give the original CT."
         )
-    if low >= 0:
-        raise IntensityError(
-            f"{where} has no value below 0 (from {low:g} to {high:g}), so its rescale to HU is "
-            "missing; convert it again with slope and intercept (often -1024)."
-        )
+
+
+def no_negative(low: float, high: float) -> str:
+    """What a least value of 0 or more says, as the middle of a sentence."""
+    return f"has no value below 0 (from {low:g} to {high:g}), so its rescale to HU is missing"

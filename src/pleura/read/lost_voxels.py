@@ -20,7 +20,6 @@ def inside_body(hu: HUArray, lost: npt.NDArray[np.bool_]) -> bool:
     """
     if lost.all(axis=(1, 2)).any() or _cuts_tissue(hu, lost):
         return True
-    step_z, step_y, step_x = strides(hu.shape)
     # A lost block must not shrink the body, so it counts as body when the hull is taken.
     body = coarse_body(np.where(lost, np.int16(0), hu))
     kept = coarse_body(hu)
@@ -31,12 +30,18 @@ def inside_body(hu: HUArray, lost: npt.NDArray[np.bool_]) -> bool:
     front = np.logical_or.accumulate(kept, axis=1)
     back = np.logical_or.accumulate(kept[:, ::-1], axis=1)[:, ::-1]
     hull = left & right & front & back
-    z, y, x = np.nonzero(lost)
-    coarse = tuple(
-        np.minimum(i // step, n - 1)
-        for i, step, n in zip((z, y, x), (step_z, step_y, step_x), hull.shape, strict=True)
-    )
+    coarse = on_coarse_grid(np.nonzero(lost), hu.shape, hull.shape)
     return bool(hull[coarse].any())
+
+
+def on_coarse_grid(
+    index: tuple[npt.NDArray[np.intp], ...], shape: tuple[int, ...], coarse: tuple[int, ...]
+) -> tuple[npt.NDArray[np.intp], ...]:
+    """Indices (z, y, x) of voxels of a scan -> of their voxels on the grid of `coarse_body`."""
+    return tuple(
+        np.minimum(i // step, n - 1)
+        for i, step, n in zip(index, strides(shape), coarse, strict=True)
+    )
 
 
 def _cuts_tissue(hu: HUArray, lost: npt.NDArray[np.bool_]) -> bool:

@@ -3,8 +3,9 @@ what a short one lacks on the process's standard error only."""
 
 from __future__ import annotations
 
+import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pleura.errors import UnreadableError
+from pleura.read.data_files import named_files
+from pleura.read.limits import MOST_DEFLATE, check_held, three_dimensions
 
 _MOST_HEADER = 1 << 20
 _BYTES = {
     "CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LONG": 4, "ULONG": 4,
     "LONG_LONG": 8, "ULONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8,
 }  # fmt: skip
-_MOST_PACKING = 1100  # deflate never gets beyond 1032 times
+_DIMENSIONS = ("2", "3", "4")  # ITK writes beyond its memory for more than its ten, or for -1
 _GZIP = b"\x1f\x8b"
 _AGAIN = "copy or convert the scan again"
 
@@ -29,62 +32,53 @@ class DataFile:
     """Where the voxels of a MetaImage lie.
 
     Args:
-        path: the header's own file (.mha) or another beside it (.mhd).
-        start: where they begin in it.
+        files: the header's own file (.mha) or others (.mhd).
+        start: where they begin in the first.
         compressed: bytes of their zlib or gzip stream; 0 when they are plain, or it isn't told.
         voxels: bytes of them, uncompressed.
         big_endian: their byte order.
     """
 
-    path: Path
+    files: tuple[Path, ...]
     start: int
     compressed: int
     voxels: int
     big_endian: bool
 
 
-def data_file(path: Path) -> DataFile | None:
+def data_file(path: Path) -> DataFile:
     """Find the voxels and check that there are enough bytes of them.
 
-    Returns:
-        None where they are text or spread over several files, which is left to ITK.
-
     Raises:
+        GeometryError: 4-D, empty or over the limits.
         UnreadableError: a header without the necessary fields, a missing or a short data file.
     """
-    fields, length = _header(path)
+    fields, length, lines = _header(path)
     name = fields["ElementDataFile"]
-    if name.startswith("LIST") or "%" in name or not _true(fields.get("BinaryData", "True")):
-        return None
     local = name == "LOCAL"
-    data = path if local else path.parent / name
-    if not data.is_file():
-        raise UnreadableError(f"{path} names its data file '{name}', which is missing; {_AGAIN}.")
-    size = data.stat().st_size
-    start = length if local else 0
-    packed = _true(fields.get("CompressedData", "False"))
     try:
-        voxels = _voxel_bytes(fields)
+        shape = [int(n) for n in fields["DimSize"].split()]
+        three_dimensions(shape, str(path))
+        voxels = _voxel_bytes(fields, shape)
+        files = [path] if local else named_files(path, name, lines, shape[-1])
+        size = sum(file.stat().st_size for file in files)
+        packed = _true(fields.get("CompressedData", "False"))
         needed = int(fields.get("CompressedDataSize", 0)) if packed else voxels
+        if not packed and not _true(fields.get("BinaryData", "True")):
+            needed = 2 * math.prod(shape) - 1  # text: a digit and a space
+        start = length if local else 0
         if not packed:
             skip = int(fields.get("HeaderSize", 0))
             start = size - needed if skip < 0 else start + skip
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, IndexError) as error:
         raise UnreadableError(f"{path} has a damaged header ({error}); {_AGAIN}.") from error
-    if start < 0 or size - start < max(needed, 1):
-        raise UnreadableError(
-            f"{path} is cut off ({max(0, size - start)} bytes of voxels instead of {needed}); "
-            f"{_AGAIN}."
-        )
-    if packed and needed and voxels > _MOST_PACKING * needed:
-        raise UnreadableError(
-            f"{path} claims {voxels} bytes of voxels, which {needed} compressed bytes can't hold; "
-            f"{_AGAIN}."
-        )
+    check_held(path, max(needed, 1), size - start if start >= 0 else 0)
+    if packed:
+        check_held(path, voxels, needed or size - start, MOST_DEFLATE)
     big_endian = _true(
         fields.get("BinaryDataByteOrderMSB", fields.get("ElementByteOrderMSB", "False"))
     )
-    return DataFile(data, start, needed if packed else 0, voxels, big_endian)
+    return DataFile(tuple(files), start, needed if packed else 0, voxels, big_endian)
 
 
 def verify(data: DataFile, array: npt.NDArray[Any], path: Path) -> None:
@@ -93,9 +87,9 @@ def verify(data: DataFile, array: npt.NDArray[Any], path: Path) -> None:
     Raises:
         UnreadableError: they differ, so the stream is damaged.
     """
-    if not data.compressed or array.nbytes != data.voxels:
+    if not data.compressed or array.nbytes != data.voxels or len(data.files) > 1:
         return
-    with data.path.open("rb") as stream:
+    with data.files[0].open("rb") as stream:
         stream.seek(data.start)
         is_gzip = stream.read(2) == _GZIP
         stream.seek(data.start + data.compressed - (8 if is_gzip else 4))
@@ -107,8 +101,8 @@ def verify(data: DataFile, array: npt.NDArray[Any], path: Path) -> None:
         raise UnreadableError(f"{path} has damaged compressed voxels (checksum differs); {_AGAIN}.")
 
 
-def _header(path: Path) -> tuple[Mapping[str, str], int]:
-    """Fields up to ElementDataFile, which is the last, and the header's length in bytes."""
+def _header(path: Path) -> tuple[Mapping[str, str], int, list[str]]:
+    """Fields up to ElementDataFile, which is the last; the header's bytes; lines of file names."""
     fields: dict[str, str] = {}
     with path.open("rb") as stream:
         while stream.tell() < _MOST_HEADER and (line := stream.readline(_MOST_HEADER)):
@@ -116,25 +110,28 @@ def _header(path: Path) -> tuple[Mapping[str, str], int]:
             if not equals:
                 break
             fields[key.strip()] = value.strip()
+            if key.strip() == "NDims" and value.strip() not in _DIMENSIONS:
+                reason = f"NDims is {value.strip()[:40]!a}"
+                raise UnreadableError(f"{path} has a damaged header ({reason}); {_AGAIN}.")
             if key.strip() == "ElementDataFile":
                 break
         length = stream.tell()
+        # A list of files is as text as the header.
+        listed = fields.get("ElementDataFile", "").startswith("LIST")
+        more = stream.read(_MOST_HEADER).decode("utf-8", "surrogateescape") if listed else ""
     for name in ("DimSize", "ElementType", "ElementDataFile"):
         if not fields.get(name):
             raise UnreadableError(
                 f"{path} has no MetaImage header with '{name}'; it is damaged or not what its "
                 f"suffix says, {_AGAIN}."
             )
-    return fields, length
+    return fields, length, more.splitlines()
 
 
-def _voxel_bytes(fields: Mapping[str, str]) -> int:
+def _voxel_bytes(fields: Mapping[str, str], shape: Sequence[int]) -> int:
     kind = fields["ElementType"].removeprefix("MET_").removesuffix("_ARRAY")
     channels = int(fields.get("ElementNumberOfChannels", 1))
-    count = 1
-    for n in fields["DimSize"].split():
-        count *= int(n)
-    return count * _BYTES[kind] * channels
+    return math.prod(shape) * _BYTES[kind] * channels
 
 
 def _true(text: str) -> bool:

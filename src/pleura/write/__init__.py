@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
 from pleura.errors import OutputError, UsageError
+from pleura.read.itk_path import is_utf8
 from pleura.volume import Mask, ProbabilityMap
 from pleura.write.images import DATA_SUFFIX, ITK_SUFFIXES, write_itk, write_nifti
 
@@ -24,6 +26,8 @@ def check_output(path: Path, source: Path | None) -> None:
         raise UsageError(
             f"{path} has no suffix that an image can be written as; use {', '.join(SUFFIXES)}."
         )
+    if path.name.lower().endswith(ITK_SUFFIXES) and not is_utf8(path.absolute()):
+        raise UsageError(f"{path} is no UTF-8, which only NIfTI can be written to; use .nii.gz.")
     check_place(path, source)
     data = path.with_suffix(DATA_SUFFIX)
     if path.suffix.lower() == ".mhd" and data.exists() and not path.exists():
@@ -35,21 +39,35 @@ def check_output(path: Path, source: Path | None) -> None:
 def check_place(path: Path, source: Path | None) -> None:
     """Refuse a place where nothing can or should be written.
 
+    A link at the place is replaced by the output; what it points to stays as it was.
+
     Raises:
-        UsageError: missing folder, a folder as file, the input itself or a place inside its folder.
+        UsageError: missing folder, a folder, pipe or device as file, a name too long, the input
+            itself or a place inside its folder.
         OutputError: no permission to write there.
     """
-    if not path.parent.is_dir():
-        raise UsageError(f"The folder {path.parent} does not exist; make it or choose another.")
+    try:
+        if not path.parent.is_dir():
+            raise UsageError(f"The folder {path.parent} does not exist; make it or choose another.")
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        mode = stat.S_IFREG  # what will be there
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{path} can't be a file's name ({getattr(error, 'strerror', error)}); choose another."
+        ) from error
     if path.is_dir():
         raise UsageError(f"{path} is a folder; name a file.")
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+        raise UsageError(f"{path} is a pipe, socket or device; name a file.")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise OutputError(f"{path} could not be written (no permission); choose another place.")
     if source is None:
         return
     if path.exists() and path.samefile(source):
         raise UsageError(f"{path} is the input; pleura never overwrites a scan, name another file.")
-    places = (path.resolve(), path.parent.resolve() / path.name)
+    # realpath: unlike `resolve` it takes a link that points to itself.
+    places = (Path(os.path.realpath(path)), path.parent.resolve() / path.name)
     if source.is_dir() and any(source.resolve() in place.parents for place in places):
         raise UsageError(
             f"{path} lies in the input's folder, where pleura never writes; "

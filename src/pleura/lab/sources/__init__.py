@@ -63,6 +63,5 @@ def _refuse_half(search: Search, layouts: Iterable[Layout]) -> None:
 
 
 def _shapes() -> str:
-    """All layouts, one a line."""
-    lines = [f"\n  {known.name}: {known.shape}" for known in LAYOUTS.values()]
-    return "known are" + ";".join(lines)
+    """All layouts in one sentence's part."""
+    return "known are " + "; ".join(f"{known.name}: {known.shape}" for known in LAYOUTS.values())
