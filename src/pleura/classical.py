@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pleura.labels import LEFT, PLEURA_LABELS, RIGHT
+from pleura.postprocess import box_around
 from pleura.preprocess import Orientation
 from pleura.volume import HUArray, LabelArray, Mask, Volume
 
@@ -48,58 +49,85 @@ def classical_lungs(volume: Volume) -> Mask:
     orientation = Orientation.of(volume.geometry)
     hu: HUArray = np.asarray(orientation.apply(volume.array), dtype=np.int16)
     spacing = orientation.geometry(volume.geometry).spacing_zyx_mm
-    air, midline = _inner_air(hu)
-    lungs = _largest_components(air & ~_airways(air, midline, spacing))
-    sides = _split_sides(lungs, midline, spacing)
+    air, midline = inner_air(hu)
     labels = np.zeros(hu.shape, dtype=np.uint8)
-    for number in (RIGHT, LEFT):
-        smooth = _close_and_fill(sides == number, spacing)
-        labels[smooth & (labels == 0)] = number
+    if air.any():
+        box = box_around(air, margin=1)  # what lies outside changes nothing inside
+        labels[box] = _lungs(np.ascontiguousarray(air[box]), midline - box[2].start, spacing)
     restored: LabelArray = np.ascontiguousarray(orientation.undo(labels), dtype=np.uint8)
     return Mask(restored, volume.geometry, PLEURA_LABELS, volume.header)
 
 
-def _inner_air(hu: HUArray) -> tuple[BoolArray, float]:
-    """Air that tissue encloses in its slice, and the x index of the body's midline."""
+def inner_air(hu: HUArray) -> tuple[BoolArray, float]:
+    """Air that tissue encloses in its slice: lungs, airways, and gas in stomach and bowel.
+
+    Args:
+        hu: (z, y, x), canonical (z to the head, y back, x to the patient's left).
+
+    Returns:
+        (z, y, x) booleans, and the body's midline as an index along x (the mean of the body's
+        columns; the frame's middle where there is no body).
+    """
     air = hu < _AIR_HU
     body = np.zeros_like(air)
     for z, plane in enumerate(air):
         # The body is the slice's largest piece of tissue; tables and blankets are others.
         tissue = cc3d.largest_k(~plane, k=1, connectivity=4) > 0
         body[z] = fill_voids.fill(tissue)
-    columns = np.count_nonzero(body, axis=(0, 1))
+    columns = body.sum(axis=0, dtype=np.int32).sum(axis=0)
     if not columns.any():
         return np.zeros_like(air), hu.shape[2] / 2
     return air & body, float(np.average(np.arange(hu.shape[2]), weights=columns))
 
 
-def _airways(air: BoolArray, midline: float, spacing: Spacing) -> BoolArray:
+def airways(air: BoolArray, midline: float, spacing: Spacing) -> BoolArray:
     """Trachea and main bronchi: pieces of a tracheal size near the midline, followed downwards.
 
     In each slice an airway is a piece of air small enough that lies near the midline and, once the
     trachea was found, under the airway of the slice above. A bronchus that has entered its lung
     belongs to a large piece and ends there.
+
+    Args:
+        air, midline: of `inner_air`, (z, y, x) canonical and an index along x.
+        spacing: (z, y, x) in mm.
+
+    Returns:
+        (z, y, x) booleans, a part of `air`; all False where no trachea was found.
     """
     pixel_mm2 = spacing[1] * spacing[2]
     found = np.zeros_like(air)
     above = np.zeros_like(air[0])
     for z in range(air.shape[0] - 1, -1, -1):
         pieces = cc3d.connected_components(air[z], connectivity=4)
-        stats = cc3d.statistics(pieces)
-        area = stats["voxel_counts"] * pixel_mm2
-        offset = np.abs(stats["centroids"][:, 1] - midline) * spacing[2]
+        counts = np.bincount(pieces.ravel())
+        area = counts * pixel_mm2
         if above.any():
-            chosen = np.isin(np.arange(len(area)), pieces[above]) & (area <= _AIRWAY_MM2[1])
+            chosen = np.zeros(len(area), dtype=np.bool_)
+            chosen[pieces[above]] = True
         else:
-            chosen = (area >= _AIRWAY_MM2[0]) & (area <= _AIRWAY_MM2[1]) & (offset <= _MIDLINE_MM)
+            columns = np.broadcast_to(np.arange(pieces.shape[1]), pieces.shape).ravel()
+            sums = np.bincount(pieces.ravel(), weights=columns)
+            offset = np.abs(sums / np.maximum(counts, 1) - midline) * spacing[2]
+            chosen = (area >= _AIRWAY_MM2[0]) & (offset <= _MIDLINE_MM)
+        chosen &= area <= _AIRWAY_MM2[1]
         chosen[0] = False
         found[z] = above = chosen[pieces]
     return found
 
 
+def _lungs(air: BoolArray, midline: float, spacing: Spacing) -> LabelArray:
+    lungs = _largest_components(air & ~airways(air, midline, spacing))
+    sides = _split_sides(lungs, midline, spacing)
+    labels = np.zeros(air.shape, dtype=np.uint8)
+    for number in (RIGHT, LEFT):
+        smooth = _close_and_fill(sides == number, spacing)
+        labels[smooth & (labels == 0)] = number
+    return labels
+
+
 def _largest_components(mask: BoolArray) -> BoolArray:
     components = cc3d.connected_components(mask, connectivity=6)
-    counts = cc3d.statistics(components)["voxel_counts"]
+    counts = np.bincount(components.ravel())
     counts[0] = 0
     kept = counts >= max(1.0, _LEAST_SHARE * counts.max())
     return np.asarray(kept[components], dtype=np.bool_)
@@ -151,19 +179,33 @@ def _close_and_fill(mask: BoolArray, spacing: Spacing) -> BoolArray:
         ys, xs = (np.flatnonzero(mask[z].any(axis=axis)) for axis in (1, 0))
         box = (slice(ys[0], ys[-1] + 1), slice(xs[0], xs[-1] + 1))
         padded = np.pad(mask[z][box], [(m, m) for m in margin])
-        dilated = _distance(~padded, spacing[1:]) <= _CLOSING_MM
-        # `black_border`: the margin is as wide as the dilation, beyond it is background.
-        closed = _distance(dilated, spacing[1:], black_border=True) > _CLOSING_MM
+        # The margin is wider than the disc, so what lies beyond doesn't matter.
+        closed = ~_dilated(~_dilated(padded, spacing), spacing)
         filled = fill_voids.fill(closed | padded)
         out[z][box] = filled[margin[0] : -margin[0], margin[1] : -margin[1]]
     return out
 
 
-def _distance(
-    mask: BoolArray, spacing: tuple[float, ...], black_border: bool = False
-) -> npt.NDArray[np.float32]:
+def _dilated(plane: BoolArray, spacing: Spacing) -> BoolArray:
+    """Dilation by a disc of 5 mm, row by row of the disc: faster than distances."""
+    _, dy_mm, dx_mm = spacing
+    radius = _CLOSING_MM + 1e-3  # headers round their spacing
+    rows = np.arange(int(radius / dy_mm) + 1)
+    half_widths = (np.sqrt(np.maximum(0, radius**2 - (rows * dy_mm) ** 2)) / dx_mm).astype(int)
+    wide, out = plane.copy(), plane.copy()
+    for width in range(int(half_widths[0]) + 1):
+        if width:
+            wide[:, width:] |= plane[:, :-width]
+            wide[:, :-width] |= plane[:, width:]
+        for row in rows[half_widths == width]:
+            out[row:] |= wide[: len(wide) - row]
+            out[: len(out) - row] |= wide[row:]
+    return out
+
+
+def _distance(mask: BoolArray, spacing: Spacing) -> npt.NDArray[np.float32]:
     """Distance in mm from each mask voxel to the nearest background, 0 in the background."""
     field: npt.NDArray[np.float32] = edt.edt(
-        np.ascontiguousarray(mask), anisotropy=spacing, black_border=black_border, parallel=0
+        np.ascontiguousarray(mask), anisotropy=spacing, black_border=False, parallel=0
     )
     return field

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from pleura.errors import PleuraError
-from pleura.findings import verdict_of
 from pleura.volume import Geometry, Volume
 
 SCHEMA_VERSION = 1
@@ -39,10 +38,14 @@ def grid_record(geometry: Geometry) -> Record:
     }
 
 
-def info_record(volume: Volume) -> Record:
+def info_record(volume: Volume, quality: Mapping[str, Any], coverage: Mapping[str, Any]) -> Record:
     """What `pleura info --json` prints: the scan as read, without model and result.
 
-    Beside the fields it shares with `segment` it has `format`, `hu_range` and `series`.
+    Beside the fields it shares with `segment` it has `format`, `hu_range`, `coverage` and `series`.
+
+    Args:
+        volume: the scan.
+        quality, coverage: of `quality.look`.
     """
     return {
         "schema_version": SCHEMA_VERSION,
@@ -50,10 +53,8 @@ def info_record(volume: Volume) -> Record:
         "format": volume.format,
         "grid": grid_record(volume.geometry),
         "hu_range": [int(volume.array.min()), int(volume.array.max())],
-        "quality": {
-            "verdict": verdict_of(volume.findings),
-            "findings": [finding.to_dict() for finding in volume.findings],
-        },
+        "coverage": coverage,
+        "quality": quality,
         "series": [dict(series) for series in volume.series],
         "versions": versions(),
     }

@@ -1,5 +1,7 @@
-"""READ THIS FIRST: read -> preprocess -> infer -> postprocess -> Result. The only place that
-strings the stages together."""
+"""READ THIS FIRST: read -> preprocess -> infer -> postprocess -> judge -> Result.
+
+The only place that strings the stages together.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,10 @@ from pleura.infer.cpu import cpu_features
 from pleura.infer.engine import Engine, load_engine
 from pleura.infer.model_folder import DEFAULT_MODEL, ModelFolder, open_model
 from pleura.infer.passes import Progress, Work, infer
-from pleura.measure import CutOff, cut_off, volumes_ml
-from pleura.postprocess import CleanOptions, clean
+from pleura.postprocess import CleanOptions, clean, lungs_level
 from pleura.preprocess import prepare
-from pleura.quality import Quality, result_findings
+from pleura.quality import Judgement, judge, look
+from pleura.quality.uncertainty import edge_entropy
 from pleura.read import read
 from pleura.resample import one_blas_thread
 from pleura.restore import RestoreOptions, restore_mask, restore_probabilities
@@ -123,12 +125,11 @@ class Segmenter:
                 probabilities = clean(probabilities, limits)
             restoring = RestoreOptions(options.airways, options.merge, threads)
             mask = restore_mask(volume, prepared, probabilities, limits, restoring)
-        volumes, cut = volumes_ml(mask), cut_off(mask)
-        slices = prepared.hu.shape[0]
-        length_mm = slices * prepared.geometry.spacing_zyx_mm[0]
-        quality = Quality(volume.findings + result_findings(volumes, cut, slices, length_mm))
-        record = self._record(volume, mask, quality, (volumes, cut, work), clock)
-        return Result(source, None, mask, volume, quality, record, lung)
+        with clock("judge"):
+            entropy = edge_entropy(lungs_level(probabilities, limits), limits.level)
+            judgement = judge(volume, mask, entropy)
+        record = self._record(volume, mask, judgement, work, clock)
+        return Result(source, None, mask, volume, judgement.quality, record, lung)
 
     def map(
         self, sources: Iterable[Source], options: SegmentOptions | None = None
@@ -143,9 +144,8 @@ class Segmenter:
             yield result  # outside of `try`: the caller's own errors aren't the scan's
 
     def _record(
-        self, volume: Volume, mask: Mask, quality: Quality,
-        measured: tuple[Mapping[str, float], CutOff, Work], clock: Clock,
-    ) -> Mapping[str, Any]:  # fmt: skip
+        self, volume: Volume, mask: Mask, judgement: Judgement, work: Work, clock: Clock
+    ) -> Mapping[str, Any]:
         spec = self.folder.spec
         return {
             "schema_version": records.SCHEMA_VERSION,
@@ -159,14 +159,14 @@ class Segmenter:
             },
             "labels": {str(number): name for number, name in mask.labels.items()},
             "grid": records.grid_record(volume.geometry),
-            "volumes_ml": dict(measured[0]),
-            "quality": quality.to_dict(),
-            "cut_off": measured[1].to_dict(),
+            "volumes_ml": dict(judgement.volumes_ml),
+            "quality": judgement.quality.to_dict(),
+            "cut_off": judgement.cut.to_dict(),
             "engine": self.engine.name,
             "device": self.engine.device,
             "precision": self.engine.precision,
             "threads": self.engine.threads,
-            "network": measured[2].to_dict(),
+            "network": work.to_dict(),
             "timings_s": {**clock.seconds, "write": 0.0, "total": clock.total},
             "peak_memory_mb": records.peak_memory_mb(),
             "versions": records.versions(),
@@ -206,4 +206,6 @@ def info(
     Raises:
         PleuraError: as `pleura.read`.
     """
-    return records.info_record(read(source, spacing=spacing, series=series))
+    volume = read(source, spacing=spacing, series=series)
+    quality, coverage = look(volume)
+    return records.info_record(volume, quality.to_dict(), coverage)

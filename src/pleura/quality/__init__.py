@@ -1,77 +1,114 @@
-"""Findings on input and result -> verdict.
+"""Can input and result be trusted? Findings on both -> verdict.
 
-The first checks: is there lung, on both sides, whole, of a plausible size. They only need the
-mask; limits are wide on purpose, since a sick lung is no mistake.
+sample.py       a coarse sample of scan and mask, on which all is judged
+content.py      is it a whole chest, with two lungs?
+anatomy.py      does the patient lie as the header says?
+measures.py     what the mask looks like, in numbers; uncertainty.py: how sure the network was
+limits.py       which numbers are unusual
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from pleura.findings import Finding, Verdict, count_of, verdict_of
-from pleura.measure import CutOff
+import numpy as np
 
-# Both lungs of a whole chest, in ml: from a small child to the largest emphysema reported.
-_PLAUSIBLE_ML = (300.0, 12000.0)
-_ONE_SIDED = 0.1  # the smaller lung over the larger one
-_FEW_SLICES = 10
-_SHORT_MM = 100.0
+from pleura.findings import Finding, Verdict, verdict_of
+from pleura.labels import AIRWAYS, LEFT, PLEURA_LABELS
+from pleura.measure import CutOff, cut_off, volumes_ml
+from pleura.quality.anatomy import anatomy_findings, evidence
+from pleura.quality.content import Seen, content_findings
+from pleura.quality.limits import little_aerated, too_small, unusual
+from pleura.quality.measures import Measures, body_share, measure
+from pleura.quality.sample import Sample
+from pleura.volume import Mask, Volume
 
 
 @dataclass(frozen=True)
 class Quality:
-    """What can be trusted: the worst finding is the verdict."""
+    """What can be trusted: the worst finding is the verdict.
+
+    `measures` are the mask's numbers that the verdict looked at; None without a mask.
+    """
 
     findings: tuple[Finding, ...]
+    measures: Measures | None = None
 
     @property
     def verdict(self) -> Verdict:
         return verdict_of(self.findings)
 
     def to_dict(self) -> dict[str, object]:
-        return {"verdict": self.verdict, "findings": [f.to_dict() for f in self.findings]}
+        return {
+            "verdict": self.verdict,
+            "findings": [finding.to_dict() for finding in self.findings],
+            "measures": None if self.measures is None else self.measures.to_dict(),
+        }
 
 
-def result_findings(
-    volumes_ml: Mapping[str, float], cut: CutOff, slices: int, length_mm: float
-) -> tuple[Finding, ...]:
-    """What a mask says about itself.
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """A verdict with the numbers of the result that it rests on."""
+
+    quality: Quality
+    volumes_ml: Mapping[str, float]
+    cut: CutOff
+
+
+def judge(volume: Volume, mask: Mask, edge_entropy: float = float("nan")) -> Judgement:
+    """The verdict on a mask of a scan, whoever made it.
 
     Args:
-        volumes_ml: of `measure.volumes_ml`.
-        cut: of `measure.cut_off`.
-        slices: axial slices of the scan.
-        length_mm: extent of the scan along the body.
+        volume: the scan with its own findings, which count too.
+        mask: pleura's labels on the scan's grid.
+        edge_entropy: of `uncertainty.edge_entropy`, in bits, where probabilities are known.
     """
-    total = volumes_ml["total"]
-    if total == 0:
-        return (
-            Finding("no_lung", "fail", "No lung was found; check that the scan shows a chest."),
-        )
-    if slices < _FEW_SLICES or length_mm < _SHORT_MM:
-        return (
-            Finding(
-                "part_of_chest",
-                "note",
-                f"The scan has {count_of(slices, 'slice')} over {length_mm:.0f} mm, so volumes are "
-                "of a part of the lungs.",
-            ),
-        )
-    found = []
-    if cut.top or cut.bottom or cut.sides:
-        places = [name for name, hit in cut.to_dict().items() if hit]
-        message = f"Lung reaches the edge of the scan ({', '.join(places)}); its volume is a part."
-        found.append(Finding("lung_cut_off", "warn", message))
-    sides = [volumes_ml[name] for name in ("right", "left") if name in volumes_ml]
-    if len(sides) == 2 and min(sides) < _ONE_SIDED * max(sides):
-        message = (
-            f"One lung is nearly absent (right {sides[0]:.0f} ml, left {sides[1]:.0f} ml); "
-            "look whether it was missed."
-        )
-        found.append(Finding("one_lung", "warn", message))
-    low, high = _PLAUSIBLE_ML
-    if not low <= total <= high:
-        message = f"The lungs' volume of {total:.0f} ml is outside {low:.0f} to {high:.0f} ml."
-        found.append(Finding("implausible_volume", "warn", message))
-    return tuple(found)
+    sample = Sample.of(volume)
+    volumes, cut = volumes_ml(mask), cut_off(mask)
+    seen = _seen(sample, volumes, cut)
+    found = content_findings(seen)
+    measures = None
+    if volumes["total"] > 0:
+        labels = sample.labels_of(mask)
+        lung = sample.slices((labels > 0) & (labels != AIRWAYS))
+        if lung.any():  # a few voxels may lie between the samples
+            measures = measure(sample, labels, sided=LEFT in mask.labels)
+            measures = replace(measures, edge_entropy=edge_entropy)
+            found = (
+                *found, *anatomy_findings(evidence(sample, lung)),
+                *unusual(measures, seen.whole),
+            )  # fmt: skip
+        else:
+            found = (*found, too_small(volumes["total"]))
+    return Judgement(Quality((*volume.findings, *found), measures), volumes, cut)
+
+
+def look(volume: Volume) -> tuple[Quality, Mapping[str, Any]]:
+    """What is in a scan, by threshold alone: findings, and coverage for `pleura info`.
+
+    Returns:
+        The scan's findings with those about its content; and `coverage`: the length of the scan
+        and the body's width in mm, lung volumes estimated by threshold in ml, where they are cut.
+    """
+    sample = Sample.of(volume)
+    mask = Mask(sample.classical, sample.geometry, PLEURA_LABELS)
+    seen = _seen(sample, volumes_ml(mask), cut_off(mask))
+    lung = sample.classical > 0
+    found = (
+        *content_findings(seen), *little_aerated(body_share(sample, lung), seen.whole),
+        *anatomy_findings(evidence(sample, lung)),
+    )  # fmt: skip
+    width = None if np.isnan(seen.width_mm) else round(seen.width_mm, 1)
+    coverage = {
+        "length_mm": round(seen.length_mm, 1),
+        "body_width_mm": width,
+        "aerated_lung_ml": dict(seen.volumes_ml),
+        "cut_off": seen.cut.to_dict(),
+    }
+    return Quality((*volume.findings, *found)), coverage
+
+
+def _seen(sample: Sample, volumes: Mapping[str, float], cut: CutOff) -> Seen:
+    return Seen(volumes, cut, sample.slices_in_scan, sample.length_mm, sample.body_width_mm)

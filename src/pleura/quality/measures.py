@@ -1,0 +1,238 @@
+"""What a mask looks like, in numbers that tell good masks from bad ones.
+
+All are taken from a coarse sample. `limits.py` says what is usual, docs/quality.md how that was
+found.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import SupportsFloat
+
+import cc3d
+import fill_voids
+import numpy as np
+import numpy.typing as npt
+
+from pleura.labels import LEFT, RIGHT
+from pleura.postprocess import box_around
+from pleura.quality.sample import BoolArray, Sample
+from pleura.volume import LabelArray
+
+_AIR_HU = -320  # as in classical.py: less is aerated
+_DENSE_HU = -200
+_LUNG_HU = -500
+_GAS_HU = -970  # this and less is nothing but gas
+_LEAST_SLICE = 0.15  # of the largest slice's area; less is an apex or a base, where all changes
+_LEAST_PIECE_ML = 3.0
+_ONE_SIDED = 0.1  # the smaller lung over the larger one
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Of one mask; shares are 0 to 1, `nan` where there is nothing to measure.
+
+    Args:
+        lung_ml: volume of the sampled mask.
+        body_share: lung's part of the body in the slices that have lung.
+        median_hu: inside the mask.
+        dense: part of the mask denser than -200 HU.
+        gas: part of the mask that is nothing but gas (-970 HU and less).
+        missed: aerated lung by the classical method that the mask leaves out, of that lung; gas
+            without any tissue, as in bowel and airways, doesn't count.
+        extra: aerated part of the mask that the classical method doesn't call lung, of the mask.
+        outside: part of the mask outside the body.
+        side_conflict: part of the mask that the classical method gives the other side; `nan` for
+            a mask without sides.
+        rim_dense: part of the mask's outermost voxels, in plane, denser than -200 HU.
+        rim_aerated: part of the voxels around the mask, in plane, below -500 HU.
+        pieces: pieces of at least 3 ml more than one a side.
+        loose: part of each side's mask outside its largest piece, the larger of both.
+        voids: aerated voxels that lung encloses in a slice but that are left out, of the mask.
+        jump: largest change from slice to slice in the lungs' middle, 1 - Dice.
+        odd_slice: how much a slice differs from both its neighbours more than they from each other,
+            1 - Dice.
+        order: how much slices two apart differ, over how much slices one apart do, twice: 1 where
+            slices follow one another, 0.5 where every two are exchanged.
+        proportion: the lungs' height over their width; `nan` where one lung is nearly absent.
+        empty_slices: slices without lung between slices with much of it.
+        edge_entropy: of `uncertainty.edge_entropy`; `nan` where no probabilities were given.
+    """
+
+    lung_ml: float
+    body_share: float
+    median_hu: float
+    dense: float
+    gas: float
+    missed: float
+    extra: float
+    outside: float
+    side_conflict: float
+    rim_dense: float
+    rim_aerated: float
+    pieces: int
+    loose: float
+    voids: float
+    jump: float
+    odd_slice: float
+    order: float
+    proportion: float
+    empty_slices: int
+    edge_entropy: float = float("nan")
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Five digits are enough; None where nothing was measured."""
+        return {
+            name: None if math.isnan(value) else float(f"{value:.5g}")
+            for name, value in asdict(self).items()
+        }
+
+
+def measure(sample: Sample, labels: LabelArray, sided: bool = True) -> Measures:
+    """Measure a mask as `sample.labels_of` gives it, which holds some lung.
+
+    Args:
+        sample, labels: the scan and the mask.
+        sided: labels tell right from left.
+    """
+    every = (labels == RIGHT) | (labels == LEFT)
+    frame = (slice(None), *box_around(every, margin=1)[1:])
+    aerated = (sample.classical > 0) & (sample.hu < _AIR_HU) & (sample.hu > _GAS_HU)
+    body, share = _upsampled(sample), body_share(sample, sample.slices(every))
+    # All else lies in the mask's own frame, a third of the scan's.
+    every, labels = np.ascontiguousarray(every[frame]), sample.slices(labels)[frame]
+    hu, classical, lung = sample.hu[frame], sample.classical[frame], sample.slices(every)
+    missed = np.count_nonzero(aerated) - np.count_nonzero(aerated[frame] & lung)
+    inside = hu[lung]
+    count = len(inside)
+    sides = [labels == number for number in (RIGHT, LEFT)]
+    sizes = sorted(int(np.count_nonzero(side)) for side in sides)
+    one_lung = sided and sizes[0] < _ONE_SIDED * sizes[1]
+    pieces, loose = _pieces(sides, sample.voxel_ml)
+    both = lung & (classical > 0)
+    rim, around = lung & ~_shrunk(lung), ~_shrunk(~lung) & ~lung
+    near, far = _changes(every, 1), _changes(every, 2)
+    slice_mm = sample.spacing[0] / sample.steps[0]
+    return Measures(
+        lung_ml=count * sample.voxel_ml,
+        body_share=share,
+        median_hu=float(np.median(inside)),
+        dense=float((inside > _DENSE_HU).mean()),
+        gas=float((inside <= _GAS_HU).mean()),
+        missed=_ratio(missed, np.count_nonzero(aerated)),
+        extra=_ratio(np.count_nonzero((hu < _AIR_HU) & lung & (classical == 0)), count),
+        outside=_ratio(np.count_nonzero(lung & ~body[frame]), count),
+        side_conflict=_share(both & (labels != classical), both) if sided else float("nan"),
+        rim_dense=_share(rim & (hu > _DENSE_HU), rim),
+        rim_aerated=_share(around & (hu < _LUNG_HU), around),
+        pieces=pieces,
+        loose=loose,
+        voids=_ratio(np.count_nonzero(_enclosed(lung) & (hu < _AIR_HU)), count),
+        jump=float(near.max(initial=0)) / max(1.0, slice_mm / 3.0),
+        odd_slice=_odd_slice(near, far),
+        order=_order(near, far),
+        proportion=float("nan") if one_lung else _proportion(lung, sample.spacing),
+        empty_slices=_empty(every),
+    )
+
+
+def body_share(sample: Sample, lung: BoolArray) -> float:
+    """Lung's part of the body in the slices that have lung; see `Measures.body_share`.
+
+    Args:
+        sample, lung: the scan, and (z, y, x) booleans on the sample's grid.
+    """
+    in_slices = int(np.count_nonzero(_upsampled(sample)[lung.any(axis=(1, 2))]))
+    return int(np.count_nonzero(lung)) / max(1, in_slices)
+
+
+def _ratio(part: SupportsFloat, whole: SupportsFloat) -> float:
+    return float(part) / float(whole) if float(whole) else float("nan")
+
+
+def _share(part: BoolArray, whole: BoolArray) -> float:
+    return _ratio(np.count_nonzero(part), np.count_nonzero(whole))
+
+
+def _upsampled(sample: Sample) -> BoolArray:
+    """The body on the sample's own grid, a pixel wider."""
+    body = sample.body
+    for axis, (size, coarse) in enumerate(zip(sample.hu.shape, body.shape, strict=True)):
+        if size != coarse:
+            nearest = np.minimum(np.arange(size) * coarse // size, coarse - 1)
+            body = body.take(nearest, axis=axis)
+    return body
+
+
+def _pieces(sides: list[BoolArray], voxel_ml: float) -> tuple[int, float]:
+    more, loose = 0, 0.0
+    for side in sides:
+        pieces = cc3d.connected_components(side.view(np.uint8), connectivity=26)
+        sizes = np.sort(np.bincount(pieces.ravel())[1:])[::-1]
+        if len(sizes):
+            more += int(np.count_nonzero(sizes[1:] * voxel_ml >= _LEAST_PIECE_ML))
+            loose = max(loose, float(sizes[1:].sum() / sizes.sum()))
+    return more, loose
+
+
+def _shrunk(mask: BoolArray) -> BoolArray:
+    """In-plane erosion by one sample; the frame's border doesn't erode."""
+    out = mask.copy()
+    out[:, 1:] &= mask[:, :-1]
+    out[:, :-1] &= mask[:, 1:]
+    out[:, :, 1:] &= mask[:, :, :-1]
+    out[:, :, :-1] &= mask[:, :, 1:]
+    return out
+
+
+def _enclosed(lung: BoolArray) -> BoolArray:
+    """What lung encloses in a slice: vessels, domes of the diaphragm, holes."""
+    filled = np.stack([np.asarray(fill_voids.fill(plane), dtype=bool) for plane in lung])
+    return filled & ~lung
+
+
+def _areas(lung: BoolArray) -> npt.NDArray[np.intp]:
+    """Voxels of each slice; many times faster than counting along two axes."""
+    return np.array([np.count_nonzero(plane) for plane in lung], dtype=np.intp)
+
+
+def _empty(lung: BoolArray) -> int:
+    area = _areas(lung)
+    large = np.flatnonzero(area >= _LEAST_SLICE * area.max())
+    return int(np.count_nonzero(area[large[0] : large[-1]] == 0))
+
+
+def _changes(lung: BoolArray, apart: int) -> npt.NDArray[np.float64]:
+    """1 - Dice of slices so many apart; 0 where one of them has little lung."""
+    area = _areas(lung)
+    large = area >= _LEAST_SLICE * area.max()
+    common = _areas(lung[:-apart] & lung[apart:])
+    total = np.maximum(area[:-apart] + area[apart:], 1)
+    changes = 1 - 2 * common / total
+    return np.where(large[:-apart] & large[apart:], changes, 0.0)
+
+
+def _odd_slice(near: npt.NDArray[np.float64], far: npt.NDArray[np.float64]) -> float:
+    """A slice in its place lies between its neighbours; one out of place is far from both.
+
+    Args:
+        near, far: `_changes` of slices one and two apart.
+    """
+    if not len(far):
+        return 0.0
+    return float((np.minimum(near[:-1], near[1:]) - far).max(initial=0, where=far > 0))
+
+
+def _order(near: npt.NDArray[np.float64], far: npt.NDArray[np.float64]) -> float:
+    steps = (near[:-1] + near[1:])[far > 0].sum() if len(far) else 0.0
+    return _ratio(far.sum(), steps)
+
+
+def _proportion(lung: BoolArray, spacing: tuple[float, float, float]) -> float:
+    places = (np.flatnonzero(lung.any(axis=axes)) for axes in ((1, 2), (0, 1)))
+    height, width = (
+        (place[-1] - place[0] + 1) * mm
+        for place, mm in zip(places, (spacing[0], spacing[2]), strict=True)
+    )
+    return float(height / width)
