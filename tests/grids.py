@@ -17,6 +17,11 @@ AXIS_DIRECTIONS: list[npt.NDArray[np.float64]] = [
     for signs in product((1.0, -1.0), repeat=3)
 ]
 
+# The same 48, as (axes, flips) of `Geometry.transposed`.
+ORDERS = [
+    (axes, flips) for axes in permutations(range(3)) for flips in product((False, True), repeat=3)
+]
+
 
 def rotation(degrees: float, axis: int) -> npt.NDArray[np.float64]:
     """3x3 rotation about x, y or z."""

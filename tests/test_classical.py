@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import edt
+import fill_voids
 import nibabel as nib
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pleura.classical import classical_lungs
+from pleura.classical import _close_and_fill, airways, classical_lungs, inner_air
 from pleura.lab.evaluate import EvaluateOptions, evaluate
 from pleura.lab.metrics import dice
 from pleura.labels import LEFT, RIGHT
@@ -103,6 +107,48 @@ def test_no_lung_gives_an_empty_mask(value):
     hu = np.full(SHAPE, value, dtype=np.int16)
     mask = classical_lungs(Volume(hu, GEOMETRY))
     assert mask.array.shape == SHAPE and not mask.array.any()
+
+
+def test_air_inside_the_body_and_its_midline():
+    hu, truth = chest()
+    air, midline = inner_air(hu)
+    assert air.dtype == bool and air.shape == SHAPE
+    assert midline == pytest.approx(50, abs=0.5)
+    assert air[truth > 0].mean() > 0.99
+    assert air[1:3, 25:28, 60:64].all() and air[18:, 36:40, 48:52].all()  # gas, trachea
+    assert not air[:, :5].any() and not air[:, 71:78].any()  # room, table
+    nothing, middle = inner_air(np.full(SHAPE, -1000, dtype=np.int16))
+    assert not nothing.any() and middle == 50
+
+
+def test_airways_are_followed_from_the_top():
+    hu, _ = chest()
+    air, midline = inner_air(hu)
+    found = airways(air, midline, SPACING)
+    assert not (found & ~air).any()
+    assert found[18:, 36:40, 48:52].all() and found[:, :, 30:40].sum() == 0
+    assert not airways(air, midline - 20, SPACING)[18:].any()  # 80 mm off the midline
+    assert not airways(np.zeros(SHAPE, dtype=bool), 50.0, SPACING).any()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 99), st.floats(0.6, 7.0), st.floats(0.6, 7.0), st.floats(0.3, 0.6))
+def test_closing_is_what_distances_say(seed, dy, dx, part):
+    """The disc, row by row, against two distance transforms."""
+    rng = np.random.default_rng(seed)
+    mask = np.kron(rng.random((1, 6, 6)) < part, np.ones((1, 4, 4))).astype(bool)
+    wide = np.pad(mask[0], 12)
+    dilated = edt.edt(~wide, anisotropy=(dy, dx)) <= 5.0
+    closed = edt.edt(dilated, anisotropy=(dy, dx)) > 5.0
+    expected = fill_voids.fill(closed | wide)
+    assert (np.pad(_close_and_fill(mask, (1.0, dy, dx))[0], 12) == expected).all()
+
+
+@pytest.mark.parametrize("spacing", [2.5, 2.5 - 1e-9, 2.5 + 1e-9])
+def test_rounding_in_a_header_does_not_change_the_closing(spacing):
+    mask = np.zeros((1, 30, 30), dtype=bool)
+    mask[0, 10:20, 5:12] = mask[0, 10:20, 16:25] = True  # a gap of four pixels, 10 mm
+    assert _close_and_fill(mask, (1.0, spacing, spacing))[0, 14, 12:16].all()
 
 
 def test_a_normal_real_scan(shared_data):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import numpy as np
 import pytest
 
 import pleura
-from pleura import errors
+from pleura import SegmentOptions, errors
+from pleura.quality.measures import Measures
 from pleura.record import error_record, grid_record, peak_memory_mb, schema, versions
 from pleura.volume import Geometry, Volume
 from tests.dicom_phantom import write_series
@@ -74,7 +76,7 @@ def test_schemas_are_strict(records: dict[str, Record], name: str) -> None:
     """Every object refuses one key less and one key more, but for those with free keys."""
     whole = json.loads(json.dumps(records[name]))
     for path in places(whole):
-        if path in (("versions",), ("labels",)):
+        if path in (("versions",), ("labels",), ("quality", "measures")):
             continue
         more = copy.deepcopy(whole)
         at(more, path)["surprise"] = 1
@@ -101,6 +103,9 @@ def test_schemas_are_strict(records: dict[str, Record], name: str) -> None:
         (("cut_off", "top"), "no"),
         (("versions",), {}),
         (("threads",), 0),
+        (("quality", "measures"), []),
+        (("quality", "measures", "jump"), "much"),
+        (("timings_s", "judge"), -1),
     ],
 )
 def test_wrong_values_are_refused(
@@ -121,6 +126,28 @@ def test_optional_places(records: dict[str, Record]) -> None:
     info = copy.deepcopy(records["info"])
     info["series"][0].update(number=None, spacing_zyx_mm=None, slice_thickness_mm=None)
     validate(info, "info")
+
+
+def test_measures_are_json_without_nan(records: dict[str, Record]) -> None:
+    """`NaN` is no JSON, though Python writes it; what wasn't measured is null."""
+    json.dumps(records["segment"], allow_nan=False)
+    json.dumps(records["info"], allow_nan=False)
+    measures = records["segment"]["quality"]["measures"]
+    assert set(measures) == {field.name for field in fields(Measures)}
+    assert records["info"]["quality"]["measures"] is None
+    merged = threshold_segmenter().segment(
+        Volume(PHANTOM.hu, PHANTOM.geometry), SegmentOptions(merge=True)
+    )
+    assert merged.record["quality"]["measures"]["side_conflict"] is None
+    validate(merged.record, "segment")
+
+
+def test_a_result_without_a_mask_has_no_measures() -> None:
+    hu = np.full((4, 64, 64), -1000, np.int16)
+    hu[:, 12:52, 8:56] = np.random.default_rng(0).integers(30, 50, (4, 40, 48))
+    record = threshold_segmenter().segment(Volume(hu, PHANTOM.geometry)).record
+    assert record["quality"]["measures"] is None and record["quality"]["verdict"] == "fail"
+    validate(record, "segment")
 
 
 @pytest.mark.parametrize(

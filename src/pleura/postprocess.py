@@ -84,19 +84,23 @@ def occupied(probabilities: Probabilities, options: CleanOptions) -> tuple[slice
         likely |= probabilities[options.airways] >= options.airways_level
     if not likely.any():
         return slice(0, 0), slice(0, 0), slice(0, 0)
-    z, y, x = (
-        slice(max(0, part.start - 1), min(part.stop + 1, size))
-        for part, size in zip(box_around(likely), likely.shape, strict=True)
-    )
-    return z, y, x
+    return box_around(likely, margin=1)
 
 
-def box_around(mask: BoolArray) -> tuple[slice, slice, slice]:
-    """The smallest box that holds all that is True in a 3-D mask, which must hold something."""
+def box_around(mask: BoolArray, margin: int = 0) -> tuple[slice, slice, slice]:
+    """The smallest box that holds all that is True in a 3-D mask, which must hold something.
+
+    Args:
+        mask: booleans.
+        margin: voxels more on each side, as far as the array has them.
+    """
     planes = np.flatnonzero(mask.any(axis=(1, 2)))
     face: BoolArray = np.any(mask[planes[0] : planes[-1] + 1], axis=0)
     places = planes, np.flatnonzero(face.any(axis=1)), np.flatnonzero(face.any(axis=0))
-    z, y, x = (slice(int(place[0]), int(place[-1]) + 1) for place in places)
+    z, y, x = (
+        slice(max(0, int(place[0]) - margin), min(size, int(place[-1]) + 1 + margin))
+        for place, size in zip(places, mask.shape, strict=True)
+    )
     return z, y, x
 
 

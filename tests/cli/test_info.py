@@ -10,6 +10,7 @@ import pytest
 
 from pleura.record import schema
 from tests.dicom_phantom import write_series
+from tests.example import FIRST_LUNG, example, part_of
 from tests.phantom import Phantom
 from tests.scans import Pleura, names, save, small
 
@@ -31,6 +32,57 @@ def test_json(pleura: Pleura, scan: Path, phantom: Phantom) -> None:
     assert next(iter(record)) == "schema_version"
     assert record["hu_range"] == [int(phantom.hu.min()), int(phantom.hu.max())]
     assert record["series"] == [] and record["format"] == "nifti"
+
+
+def test_coverage(pleura: Pleura, examples: Path) -> None:
+    run = pleura("info", examples / "chest.nii.gz", "--json")
+    coverage = run.json["coverage"]
+    assert coverage["length_mm"] == 332.5 and 380 < coverage["body_width_mm"] <= 440
+    ml = coverage["aerated_lung_ml"]
+    assert 5700 < ml["total"] < 6000
+    assert ml["total"] == pytest.approx(ml["right"] + ml["left"])
+    text = pleura("info", examples / "chest.nii.gz").out
+    sides = f"right {ml['right']:.0f}, left {ml['left']:.0f}"
+    assert f"\nExtent   332 mm along the body, body {coverage['body_width_mm']:.0f} mm wide" in text
+    assert f"\nLung     {ml['total']:.0f} ml aerated ({sides}), estimated by threshold\n" in text
+    assert "Cut off" not in text
+
+
+def test_where_lungs_are_cut(pleura: Pleura, tmp_path: Path) -> None:
+    volume, _ = example()
+    part = part_of(volume, 40, 100)
+    text = pleura("info", save(tmp_path / "part.nii", part.array, part.geometry)).out
+    assert "\nCut off  top, bottom: lung reaches the scan's edge there\n" in text
+    assert "  warn: Lung reaches the edge of the scan (top, bottom)" in text
+
+
+def test_a_belly_may_be_no_chest(pleura: Pleura, tmp_path: Path) -> None:
+    volume, _ = example()
+    belly = part_of(volume, 0, FIRST_LUNG - 3)
+    run = pleura("info", save(tmp_path / "belly.nii", belly.array, belly.geometry))
+    assert run.code == 0 and "gas in the bowel" in run.out
+
+
+def test_no_lung(pleura: Pleura, tmp_path: Path) -> None:
+    hu = np.full((12, 64, 64), -1000, np.int16)
+    hu[:, 10:50, 10:50] = np.random.default_rng(0).integers(0, 80, (12, 40, 40))
+    path = save(tmp_path / "block.nii", hu)
+    record = pleura("info", path, "--json").json
+    jsonschema.validate(record, schema("info"))
+    assert record["quality"]["verdict"] == "fail"
+    assert record["quality"]["findings"][-1]["code"] == "no_lung"
+    assert "\nLung     0 ml aerated (right 0, left 0), estimated by threshold\n" in (
+        pleura("info", path).out
+    )
+
+
+def test_a_single_slice(pleura: Pleura, tmp_path: Path) -> None:
+    volume, _ = example()
+    part = part_of(volume, 60, 61)
+    record = pleura("info", save(tmp_path / "s.nii", part.array, part.geometry), "--json").json
+    jsonschema.validate(record, schema("info"))
+    assert record["coverage"]["length_mm"] == 2.5
+    assert "part_of_chest" in [finding["code"] for finding in record["quality"]["findings"]]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from pleura.record import schema
 from pleura.volume import Volume
 from pleura.write import SUFFIXES
 from tests.dicom_phantom import write_series
-from tests.engines import threshold_segmenter
+from tests.engines import RubbishEngine, threshold_segmenter
 from tests.phantom import Phantom
 from tests.scans import Pleura, assert_refused, names, save, small, without_network
 
@@ -195,6 +195,7 @@ def test_airways_strict_and_threads_with_the_bundled_network(
     record = run.json
     jsonschema.validate(record, schema("segment"))
     assert record["labels"]["3"] == "trachea and main bronchi" and record["threads"] == 2
+    assert record["quality"]["verdict"] == "warn"  # thick slices; a warning is no failure
     labels = mask_of(here / "chest_lungs.nii.gz")
     assert set(np.unique(labels)) == {0, 1, 2, 3}
     for side in (1, 2):
@@ -227,6 +228,23 @@ def test_no_lung(pleura: Pleura, tmp_path: Path, here: Path, examples: Path) -> 
     strict = pleura("segment", path, "-o", "strict.nii.gz", "--strict")
     assert strict.code == 3 and "fail: No lung was found" in strict.out
     assert (here / "strict.nii.gz").exists()
+
+
+def test_rubbish_fails_and_says_why(
+    pleura: Pleura, examples: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mask is written all the same; only with --strict does the exit code tell."""
+    monkeypatch.setattr("pleura.segmenter.load_engine", lambda folder, options: RubbishEngine())
+    run = pleura("segment", examples / "chest.nii.gz", "-o", "m.nii.gz", "--json")
+    assert run.code == 0 and mask_of(here / "m.nii.gz").any()
+    jsonschema.validate(run.json, schema("segment"))
+    quality = run.json["quality"]
+    assert quality["verdict"] == "fail" and quality["measures"]["dense"] > 0.5
+    failed = {f["code"] for f in quality["findings"] if f["severity"] == "fail"}
+    assert failed >= {"mask_dense", "edge_in_tissue", "lung_missed"}
+    strict = pleura("segment", examples / "chest.nii.gz", "-o", "strict.nii.gz", "--strict")
+    assert strict.code == 3 and (here / "strict.nii.gz").exists()
+    assert "Verdict  fail" in strict.out and "of the mask is as dense as soft tissue" in strict.out
 
 
 @pytest.fixture

@@ -34,7 +34,14 @@ def test_voxels_and_expected_mask_have_one_grid_and_chance_is_seeded(name: str) 
 
 @pytest.mark.parametrize(
     "name",
-    ["inverted", "8-bit picture", "normalised to 0..1", "z-scores", "half scale", "NaN in the body"],
+    [
+        "inverted",
+        "8-bit picture",
+        "normalised to 0..1",
+        "z-scores",
+        "half scale",
+        "NaN in the body",
+    ],
 )
 def test_numbers_that_are_no_hu_are_refused(name: str) -> None:
     with pytest.raises(PleuraError):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pleura.cli.run import print_json
+from pleura.cli.verdict import verdict_lines
 from pleura.errors import EXIT_OK
 
 
@@ -35,16 +36,16 @@ def info(scan: Path, /, *, series: str | None = None, json: bool = False) -> int
 
 def describe(record: Mapping[str, Any]) -> str:
     """The record in lines for people."""
-    grid, quality = record["grid"], record["quality"]
+    grid = record["grid"]
     spacing = " x ".join(f"{mm:.3g}" for mm in reversed(grid["spacing_zyx_mm"]))
     shape = " x ".join(str(n) for n in reversed(grid["shape_zyx"]))
     lines = [
         f"Scan     {record['input']} ({record['format']})",
         f"Grid     {shape} voxels (x, y, z) of {spacing} mm",
         f"HU       {record['hu_range'][0]} to {record['hu_range'][1]}",
-        f"Verdict  {quality['verdict']}",
+        *_coverage_lines(record["coverage"]),
+        *verdict_lines(record["quality"]),
     ]
-    lines += [f"  {finding['severity']}: {finding['message']}" for finding in quality["findings"]]
     for series in record["series"]:
         mark = "*" if series["chosen"] else " "
         lines.append(
@@ -53,3 +54,18 @@ def describe(record: Mapping[str, Any]) -> str:
             f"{series['reason']} (UID {series['uid']})"
         )
     return "\n".join(lines)
+
+
+def _coverage_lines(coverage: Mapping[str, Any]) -> list[str]:
+    """What of the body the scan shows."""
+    width, volumes = coverage["body_width_mm"], coverage["aerated_lung_ml"]
+    body = "no body found" if width is None else f"body {width:.0f} mm wide"
+    sides = f"right {volumes['right']:.0f}, left {volumes['left']:.0f}"
+    lines = [
+        f"Extent   {coverage['length_mm']:.0f} mm along the body, {body}",
+        f"Lung     {volumes['total']:.0f} ml aerated ({sides}), estimated by threshold",
+    ]
+    places = [place for place, is_cut in coverage["cut_off"].items() if is_cut]
+    if places:
+        lines.append(f"Cut off  {', '.join(places)}: lung reaches the scan's edge there")
+    return lines

@@ -22,7 +22,7 @@ from pleura.quality.anatomy import anatomy_findings, evidence
 from pleura.quality.content import Seen, content_findings
 from pleura.quality.limits import little_aerated, too_small, unusual
 from pleura.quality.measures import Measures, body_share, measure
-from pleura.quality.sample import Sample
+from pleura.quality.sample import BoolArray, Sample
 from pleura.volume import Mask, Volume
 
 
@@ -77,7 +77,7 @@ def judge(volume: Volume, mask: Mask, edge_entropy: float = float("nan")) -> Jud
             measures = measure(sample, labels, sided=LEFT in mask.labels)
             measures = replace(measures, edge_entropy=edge_entropy)
             found = (
-                *found, *anatomy_findings(evidence(sample, lung)),
+                *found, *_lying(volume, sample, lung),
                 *unusual(measures, seen.whole),
             )  # fmt: skip
         else:
@@ -98,7 +98,7 @@ def look(volume: Volume) -> tuple[Quality, Mapping[str, Any]]:
     lung = sample.classical > 0
     found = (
         *content_findings(seen), *little_aerated(body_share(sample, lung), seen.whole),
-        *anatomy_findings(evidence(sample, lung)),
+        *_lying(volume, sample, lung),
     )  # fmt: skip
     width = None if np.isnan(seen.width_mm) else round(seen.width_mm, 1)
     coverage = {
@@ -108,6 +108,14 @@ def look(volume: Volume) -> tuple[Quality, Mapping[str, Any]]:
         "cut_off": seen.cut.to_dict(),
     }
     return Quality((*volume.findings, *found)), coverage
+
+
+def _lying(volume: Volume, sample: Sample, lung: BoolArray) -> tuple[Finding, ...]:
+    """How the patient lies, unless numbers that are off hide it."""
+    seen = evidence(sample, lung)
+    if any(finding.code == "intensity_scale" for finding in volume.findings):
+        seen = replace(seen, liver=float("nan"))  # soft tissue isn't where it is looked for
+    return anatomy_findings(seen)
 
 
 def _seen(sample: Sample, volumes: Mapping[str, float], cut: CutOff) -> Seen:

@@ -47,15 +47,17 @@ class Measures:
             a mask without sides.
         rim_dense: part of the mask's outermost voxels, in plane, denser than -200 HU.
         rim_aerated: part of the voxels around the mask, in plane, below -500 HU.
-        pieces: pieces of at least 3 ml more than one a side.
-        loose: part of each side's mask outside its largest piece, the larger of both.
+        pieces: pieces of at least 3 ml more than one a side; without sides, more than two.
+        loose: part of each side's mask outside its largest piece, the larger of both; without
+            sides, outside the two largest.
         voids: aerated voxels that lung encloses in a slice but that are left out, of the mask.
         jump: largest change from slice to slice in the lungs' middle, 1 - Dice.
         odd_slice: how much a slice differs from both its neighbours more than they from each other,
             1 - Dice.
         order: how much slices two apart differ, over how much slices one apart do, twice: 1 where
             slices follow one another, 0.5 where every two are exchanged.
-        proportion: the lungs' height over their width; `nan` where one lung is nearly absent.
+        proportion: the lungs' height over their width; `nan` where one lung is nearly absent or
+            the scan doesn't show both ends.
         empty_slices: slices without lung between slices with much of it.
         edge_entropy: of `uncertainty.edge_entropy`; `nan` where no probabilities were given.
     """
@@ -109,7 +111,7 @@ def measure(sample: Sample, labels: LabelArray, sided: bool = True) -> Measures:
     sides = [labels == number for number in (RIGHT, LEFT)]
     sizes = sorted(int(np.count_nonzero(side)) for side in sides)
     one_lung = sided and sizes[0] < _ONE_SIDED * sizes[1]
-    pieces, loose = _pieces(sides, sample.voxel_ml)
+    pieces, loose = _pieces(sides, sample.voxel_ml, 1 if sided else 2)
     both = lung & (classical > 0)
     rim, around = lung & ~_shrunk(lung), ~_shrunk(~lung) & ~lung
     near, far = _changes(every, 1), _changes(every, 2)
@@ -132,7 +134,7 @@ def measure(sample: Sample, labels: LabelArray, sided: bool = True) -> Measures:
         jump=float(near.max(initial=0)) / max(1.0, slice_mm / 3.0),
         odd_slice=_odd_slice(near, far),
         order=_order(near, far),
-        proportion=float("nan") if one_lung else _proportion(lung, sample.spacing),
+        proportion=float("nan") if one_lung or _cut(lung) else _proportion(lung, sample.spacing),
         empty_slices=_empty(every),
     )
 
@@ -165,14 +167,16 @@ def _upsampled(sample: Sample) -> BoolArray:
     return body
 
 
-def _pieces(sides: list[BoolArray], voxel_ml: float) -> tuple[int, float]:
+def _pieces(masks: list[BoolArray], voxel_ml: float, expected: int) -> tuple[int, float]:
+    """Pieces of at least 3 ml beyond the `expected` of each mask, and the share of all others."""
     more, loose = 0, 0.0
-    for side in sides:
-        pieces = cc3d.connected_components(side.view(np.uint8), connectivity=26)
+    for mask in masks:
+        pieces = cc3d.connected_components(mask.view(np.uint8), connectivity=26)
         sizes = np.sort(np.bincount(pieces.ravel())[1:])[::-1]
         if len(sizes):
-            more += int(np.count_nonzero(sizes[1:] * voxel_ml >= _LEAST_PIECE_ML))
-            loose = max(loose, float(sizes[1:].sum() / sizes.sum()))
+            others = sizes[expected:]
+            more += int(np.count_nonzero(others * voxel_ml >= _LEAST_PIECE_ML))
+            loose = max(loose, float(others.sum() / sizes.sum()))
     return more, loose
 
 
@@ -227,6 +231,12 @@ def _odd_slice(near: npt.NDArray[np.float64], far: npt.NDArray[np.float64]) -> f
 def _order(near: npt.NDArray[np.float64], far: npt.NDArray[np.float64]) -> float:
     steps = (near[:-1] + near[1:])[far > 0].sum() if len(far) else 0.0
     return _ratio(far.sum(), steps)
+
+
+def _cut(lung: BoolArray) -> bool:
+    """The scan ends within the lungs, not where they end."""
+    area = _areas(lung)
+    return bool(max(area[0], area[-1]) >= _LEAST_SLICE * area.max())
 
 
 def _proportion(lung: BoolArray, spacing: tuple[float, float, float]) -> float:

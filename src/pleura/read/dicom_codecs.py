@@ -1,7 +1,7 @@
 """Compressed pixel data -> values, by SimpleITK's GDCM, and where that fails by pydicom.
 
-GDCM knows JPEG, JPEG lossless, JPEG-LS, JPEG 2000, HTJ2K (by OpenJPEG 2.5), RLE and deflated files;
-pydicom by itself the last two.
+GDCM knows JPEG, JPEG lossless, JPEG-LS, JPEG 2000 and HTJ2K (by OpenJPEG 2.5); pydicom by itself
+RLE and deflated files.
 """
 
 from __future__ import annotations
@@ -20,35 +20,45 @@ import numpy.typing as npt
 import pydicom
 import SimpleITK as sitk
 from pydicom.config import IGNORE
-from pydicom.uid import UID, MultiFrameGrayscaleWordSecondaryCaptureImageStorage
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    RLELossless,
+)
 
 from pleura.errors import UnreadableError
+from pleura.read.dicom_file import read_whole
 from pleura.read.dicom_frames import StoredImage
 from pleura.read.dicom_headers import CT_STORAGE
 from pleura.read.itk_path import itk_path
 
 Values = npt.NDArray[Any]
-_Codec = Callable[[StoredImage], tuple[Values, bool]]
+_Codec = Callable[[StoredImage], Values]
 
 _OLD_JPEG = "1.2.840.10008.1.2.4.5"  # .50 to .57
 _stderr = Lock()  # which all threads share
 _ENHANCED = CT_STORAGE - {"1.2.840.10008.5.1.4.1.1.2"}
+# GDCM ends the process over some RLE, in which it is six times slower too.
+_PYDICOM_ALONE = (RLELossless, DeflatedExplicitVRLittleEndian)
 # What GDCM needs to know of frames whose values it shall leave as they are.
 _PIXEL_ATTRIBUTES = (
     "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns", "BitsAllocated",
-    "BitsStored", "HighBit", "PixelRepresentation", "NumberOfFrames", "PixelData",
+    "BitsStored", "HighBit", "PixelRepresentation", "NumberOfFrames",
 )  # fmt: skip
 
 
-def decode(image: StoredImage) -> tuple[Values, bool]:
-    """All frames (f, y, x) of a compressed file, and whether they are rescaled to HU already.
+def decode(image: StoredImage) -> Values:
+    """All frames (f, y, x) of a compressed file, as stored.
 
     Raises:
         UnreadableError: no codec can read them; names file and transfer syntax.
     """
     plain = image.frames == 1 and image.sop_class not in _ENHANCED
     attempts: tuple[_Codec, ...]
-    attempts = (_by_gdcm, _by_pydicom) if plain else (_by_pydicom, _frames_by_gdcm)
+    attempts = (_by_gdcm, _by_pydicom) if plain else (_by_pydicom, _by_gdcm)
+    if image.transfer_syntax in _PYDICOM_ALONE:
+        attempts = (_by_pydicom,)
     for attempt in attempts:
         try:
             return attempt(image)
@@ -65,19 +75,19 @@ def undecodable(image: StoredImage) -> UnreadableError:
     )
 
 
-def _by_gdcm(image: StoredImage) -> tuple[Values, bool]:
-    return _gdcm_array(image.path, image), True
+def _by_gdcm(image: StoredImage) -> Values:
+    """As stored, by way of a file of our own that holds only what GDCM needs.
 
-
-def _frames_by_gdcm(image: StoredImage) -> tuple[Values, bool]:
-    """As stored, by way of a file without rescale: GDCM gives all frames one, if it finds any."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        ds = pydicom.dcmread(image.path, force=True)
+    GDCM gives all frames one rescale, if it finds any, and allocates what a wrong length claims.
+    """
+    ds = read_whole(image.path)
+    frames = pydicom.encaps.generate_frames(ds.PixelData, number_of_frames=image.frames)
     plain = pydicom.Dataset()
     for name in _PIXEL_ATTRIBUTES:
         if name in ds:
             plain[name] = ds[name]
+    plain.PixelData = pydicom.encaps.encapsulate(list(frames))
+    plain["PixelData"].VR, plain["PixelData"].is_undefined_length = "OB", True
     plain.file_meta = pydicom.dataset.FileMetaDataset()
     plain.file_meta.TransferSyntaxUID = UID(image.transfer_syntax)
     sop_class = MultiFrameGrayscaleWordSecondaryCaptureImageStorage
@@ -87,7 +97,7 @@ def _frames_by_gdcm(image: StoredImage) -> tuple[Values, bool]:
     with tempfile.TemporaryDirectory(prefix="pleura-frames-") as folder:
         file = Path(folder, "frames.dcm")
         plain.save_as(file, enforce_file_format=True)
-        return _gdcm_array(file, image), False
+        return _gdcm_array(file, image)
 
 
 def _gdcm_array(path: Path, image: StoredImage) -> Values:
@@ -122,8 +132,8 @@ def _no_chatter() -> Iterator[None]:
             os.close(kept)
 
 
-def _by_pydicom(image: StoredImage) -> tuple[Values, bool]:
+def _by_pydicom(image: StoredImage) -> Values:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        array: Values = pydicom.dcmread(image.path, force=True).pixel_array
-    return np.asarray(array).reshape(-1, image.rows, image.columns), False
+        array: Values = read_whole(image.path).pixel_array
+    return np.asarray(array).reshape(-1, image.rows, image.columns)

@@ -13,6 +13,7 @@ from typing import IO
 import pydicom
 
 from pleura.errors import UnreadableError
+from pleura.read.dicom_file import DicomStream
 from pleura.read.dicom_frames import Slice, StoredImage, slices_of
 from pleura.read.dicom_marks import mark_of
 from pleura.read.dicom_values import (
@@ -72,7 +73,7 @@ def read_headers(path: Path) -> list[Slice]:
         UnreadableError: the file says it is DICOM, but its header can't be used.
         OSError: it can't be opened.
     """
-    with path.open("rb") as file:
+    with DicomStream(path) as file:
         start = file.read(140)
         preamble = start[128:132] == b"DICM"
         if not preamble and not _looks_like_old_dicom(start):

@@ -1,8 +1,8 @@
 """Padding: what scanners fill in outside the field of view, and it isn't air.
 
 PixelPaddingValue names it, but not in all files; where it is missing exact values far below air are
-found later for all formats (`padding`). Lossy compression blurs them, so that no value is exact; then
-all that lies nearer to the padding than to air is padding.
+found later for all formats (`padding`). Lossy compression blurs them, so that no value is exact;
+then all that lies nearer to the padding than to air is padding.
 """
 
 from __future__ import annotations
@@ -40,28 +40,20 @@ def names_tissue(item: Slice) -> bool:
     return limits is not None and limits[1] > _TISSUE_FROM_HU and limits[0] < _TISSUE_TO_HU
 
 
-def padding_mask(
-    values: npt.NDArray[Any], item: Slice, is_hu: bool
-) -> npt.NDArray[np.bool_] | None:
+def padding_mask(values: npt.NDArray[Any], item: Slice) -> npt.NDArray[np.bool_] | None:
     """Where one plane (y, x) holds the padding that the header names; None when it names none.
 
     Args:
-        values: as stored, or in HU when `is_hu`.
+        values: as stored.
     """
     limits = _limits_hu(item)
     if limits is None or item.image.padding is None or names_tissue(item):
         return None
     slope, intercept = rescale_of(item)
-    if is_hu:
-        slope, intercept = 1.0, 0.0
-        low, high = limits
-        margin = abs(rescale_of(item)[0]) / 2
-    else:
-        low, high = item.image.padding
-        margin = 0.0
+    low, high = map(float, item.image.padding)
     if item.image.lossy and limits[1] < _FAR_BELOW_AIR and slope > 0:
         low, high = -np.inf, (_half_way(limits[1]) - intercept) / slope
-    mask: npt.NDArray[np.bool_] = (values >= low - margin) & (values <= high + margin)
+    mask: npt.NDArray[np.bool_] = (values >= low) & (values <= high)
     return mask
 
 

@@ -41,11 +41,11 @@ def read_pixels(slices: Sequence[Slice]) -> tuple[HUArray, list[Finding]]:
     reader = _Reader()
     padded = 0
     for k, item in enumerate(slices):
-        values, is_hu = reader.plane(item)
+        values = reader.plane(item)
         if values.shape != array.shape[1:]:
             raise undecodable(item.image)
-        padding = padding_mask(values, item, is_hu)
-        _to_hu(values, item, is_hu, array[k])
+        padding = padding_mask(values, item)
+        _to_hu(values, item, array[k])
         if padding is not None:
             array[k][padding] = AIR_HU
             padded += int(np.count_nonzero(padding))
@@ -60,19 +60,19 @@ class _Reader:
         self._buffer = np.empty(0, dtype=np.uint8)  # one for all: fresh memory costs page faults
         self._decoded: Path | None = None
         self._frames: Values = np.empty((0, 0, 0))
-        self._is_hu = False
 
-    def plane(self, item: Slice) -> tuple[Values, bool]:
-        """(y, x) values, and whether they are rescaled to HU already."""
+    def plane(self, item: Slice) -> Values:
+        """(y, x) values as stored."""
         image = item.image
         if image.offset and image.bits_allocated in (8, 16, 32):
-            return self._native(image, item.frame), False
+            return self._native(image, item.frame)
         if image.path != self._decoded:
-            self._frames, self._is_hu = decode(image)
+            self._frames = decode(image)
             self._decoded = image.path
         if item.frame >= len(self._frames):
             raise undecodable(image)
-        return self._frames[item.frame], self._is_hu
+        plane: Values = self._frames[item.frame]
+        return plane
 
     def _native(self, image: StoredImage, frame: int) -> npt.NDArray[np.integer]:
         size = image.rows * image.columns * image.bits_allocated // 8
@@ -98,8 +98,8 @@ class _Reader:
         return values.reshape(image.rows, image.columns)
 
 
-def _to_hu(values: Values, item: Slice, is_hu: bool, out: HUArray) -> None:
-    slope, intercept = (1.0, 0.0) if is_hu else rescale_of(item)
+def _to_hu(values: Values, item: Slice, out: HUArray) -> None:
+    slope, intercept = rescale_of(item)
     if shift_to_hu(values, slope, intercept, out):
         return
     hu = np.rint(values.astype(np.float64) * slope + intercept)
@@ -117,7 +117,8 @@ def _findings(slices: Sequence[Slice], padded: float) -> list[Finding]:
         add(
             "rescale_missing",
             "warn",
-            "The header has no RescaleSlope or RescaleIntercept; stored values were taken as they are.",
+            "The header has no RescaleSlope or RescaleIntercept; "
+            "stored values were taken as they are.",
         )
     if padded:
         add(

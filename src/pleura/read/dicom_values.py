@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from functools import cache
+from itertools import takewhile
 from typing import Any
 
 import pydicom
@@ -47,15 +48,12 @@ def value_of(ds: pydicom.Dataset, name: str) -> Any:
 
 
 def text_of(ds: pydicom.Dataset, name: str) -> str:
-    """The text, fit to be printed: a control character in a header becomes a space."""
+    """The text as far as it can be printed."""
     value = value_of(ds, name)
     if value is None:
         return ""
     several = isinstance(value, Iterable) and not isinstance(value, str)
-    text = " ".join(str(part) for part in value) if several else str(value)
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else " " for c in text)
-    return text.strip()
+    return _printable(" ".join(str(part) for part in value) if several else str(value))
 
 
 def plain_text_of(ds: pydicom.Dataset, name: str) -> str:
@@ -63,8 +61,15 @@ def plain_text_of(ds: pydicom.Dataset, name: str) -> str:
     item = ds.get_item(tag_of(name))
     value = None if item is None else item.value
     if isinstance(value, bytes):
-        return value.decode("latin-1").strip(" \0")
-    return "" if value is None else str(value).strip()
+        return _printable(value.decode("latin-1"))
+    return "" if value is None else _printable(str(value))
+
+
+def _printable(text: str) -> str:
+    """Up to a control character: behind one, a wrong length runs on into the patient's name."""
+    if not text.isprintable():
+        text = "".join(takewhile(str.isprintable, text))
+    return text.strip()
 
 
 def numbers_of(ds: pydicom.Dataset, name: str, count: int) -> tuple[float, ...] | None:

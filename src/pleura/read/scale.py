@@ -13,7 +13,7 @@ from pleura.read.histogram import Histogram
 from pleura.volume import AIR_HU, HUArray
 
 _FAR_BELOW_AIR = -1350  # 25 % below -1000, and noise
-_NEAR_AIR = (-1250.0, -750.0)
+_NEAR_AIR = (-1250.0, -600.0)
 _NOTEWORTHY = 60.0  # HU by which room air may be off
 _APART = (700, 1300)  # between the peaks of air and body
 _TAIL_ABOVE, _MOST_ABOVE = 200, 0.001  # of the upper peak: bone, unless it is inverted air
