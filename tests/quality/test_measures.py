@@ -211,3 +211,14 @@ def test_a_record_of_them_is_json_without_nan() -> None:
     assert record["side_conflict"] is None and record["edge_entropy"] is None
     json.dumps(record, allow_nan=False)
     assert record["lung_ml"] == pytest.approx(of(TRUTH).lung_ml, rel=1e-4)
+
+
+def test_lung_that_the_field_of_view_cuts_open_is_no_leak() -> None:
+    """Without tissue around it no threshold finds it; gas there is a leak all the same."""
+    through = slice(int(np.median(np.nonzero(TRUTH == 1)[2])), None)  # the right lung's middle
+    hu = np.ascontiguousarray(PHANTOM.hu[:, :, through])
+    volume = Volume(hu, Geometry.from_parts(hu.shape, PHANTOM.geometry.spacing_zyx_mm))
+    measures = of(np.ascontiguousarray(TRUTH[:, :, through]), volume)
+    assert measures.cut_open > 0.1
+    assert measures.outside < 0.01
+    assert np.isnan(measures.extra) and np.isnan(measures.side_conflict)

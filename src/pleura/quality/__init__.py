@@ -77,7 +77,7 @@ def judge(volume: Volume, mask: Mask, edge_entropy: float = float("nan")) -> Jud
             measures = measure(sample, labels, sided=LEFT in mask.labels)
             measures = replace(measures, edge_entropy=edge_entropy)
             found = (
-                *found, *_lying(volume, sample, lung),
+                *found, *_lying(volume, sample, lung, cut),
                 *unusual(measures, seen.whole),
             )  # fmt: skip
         else:
@@ -98,7 +98,7 @@ def look(volume: Volume) -> tuple[Quality, Mapping[str, Any]]:
     lung = sample.classical > 0
     found = (
         *content_findings(seen), *little_aerated(body_share(sample, lung), seen.whole),
-        *_lying(volume, sample, lung),
+        *_lying(volume, sample, lung, seen.cut),
     )  # fmt: skip
     width = None if np.isnan(seen.width_mm) else round(seen.width_mm, 1)
     coverage = {
@@ -110,11 +110,12 @@ def look(volume: Volume) -> tuple[Quality, Mapping[str, Any]]:
     return Quality((*volume.findings, *found)), coverage
 
 
-def _lying(volume: Volume, sample: Sample, lung: BoolArray) -> tuple[Finding, ...]:
-    """How the patient lies, unless numbers that are off hide it."""
+def _lying(volume: Volume, sample: Sample, lung: BoolArray, cut: CutOff) -> tuple[Finding, ...]:
+    """How the patient lies; sides can't be told where soft tissue has other numbers or is cut."""
     seen = evidence(sample, lung)
-    if any(finding.code == "intensity_scale" for finding in volume.findings):
-        seen = replace(seen, liver=float("nan"))  # soft tissue isn't where it is looked for
+    scaled = any(finding.code == "intensity_scale" for finding in volume.findings)
+    if scaled or cut.sides:
+        seen = replace(seen, liver=float("nan"))
     return anatomy_findings(seen)
 
 

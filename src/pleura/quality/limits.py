@@ -112,6 +112,12 @@ LIMITS = (
         partial=True,
     ),  # 0
     Limit(
+        "cut_open", "lung_cut_open", 0.005, None,
+        "The field of view cuts lung open ({percent} of the mask lies there), so its volume is a "
+        "part.",
+        partial=True,
+    ),  # 0
+    Limit(
         "side_conflict", "sides_mixed", 0.03, 0.30,
         "{percent} of the mask is labelled as the other side than the body's midline suggests.",
         partial=True,

@@ -26,6 +26,7 @@ _LUNG_HU = -500
 _GAS_HU = -970  # this and less is nothing but gas
 _LEAST_SLICE = 0.15  # of the largest slice's area; less is an apex or a base, where all changes
 _LEAST_PIECE_ML = 3.0
+_OPEN_SHARE = 0.002  # of the mask
 _ONE_SIDED = 0.1  # the smaller lung over the larger one
 
 
@@ -41,10 +42,13 @@ class Measures:
         gas: part of the mask that is nothing but gas (-970 HU and less).
         missed: aerated lung by the classical method that the mask leaves out, of that lung; gas
             without any tissue, as in bowel and airways, doesn't count.
-        extra: aerated part of the mask that the classical method doesn't call lung, of the mask.
-        outside: part of the mask outside the body.
+        extra: aerated part of the mask that the classical method doesn't call lung, of the mask;
+            `nan` where the field of view cuts lung open.
+        outside: part of the mask that is gas outside the body.
+        cut_open: part of the mask that is lung outside the body, as the body ends where the field
+            of view cuts lung.
         side_conflict: part of the mask that the classical method gives the other side; `nan` for
-            a mask without sides.
+            a mask without sides, or where lung is cut open.
         rim_dense: part of the mask's outermost voxels, in plane, denser than -200 HU.
         rim_aerated: part of the voxels around the mask, in plane, below -500 HU.
         pieces: pieces of at least 3 ml more than one a side; without sides, more than two.
@@ -70,6 +74,7 @@ class Measures:
     missed: float
     extra: float
     outside: float
+    cut_open: float
     side_conflict: float
     rim_dense: float
     rim_aerated: float
@@ -114,6 +119,12 @@ def measure(sample: Sample, labels: LabelArray, sided: bool = True) -> Measures:
     pieces, loose = _pieces(sides, sample.voxel_ml, 1 if sided else 2)
     both = lung & (classical > 0)
     rim, around = lung & ~_shrunk(lung), ~_shrunk(~lung) & ~lung
+    extra = (hu < _AIR_HU) & lung & (classical == 0)
+    outside = hu[lung & ~body[frame]]
+    gas_outside = np.count_nonzero(outside <= _GAS_HU)
+    # Lung that the field of view cuts open isn't enclosed, so no threshold finds it.
+    open_lung = 2 * gas_outside < len(outside) and len(outside) > _OPEN_SHARE * count
+    nan = float("nan")
     near, far = _changes(every, 1), _changes(every, 2)
     slice_mm = sample.spacing[0] / sample.steps[0]
     return Measures(
@@ -123,9 +134,10 @@ def measure(sample: Sample, labels: LabelArray, sided: bool = True) -> Measures:
         dense=float((inside > _DENSE_HU).mean()),
         gas=float((inside <= _GAS_HU).mean()),
         missed=_ratio(missed, np.count_nonzero(aerated)),
-        extra=_ratio(np.count_nonzero((hu < _AIR_HU) & lung & (classical == 0)), count),
-        outside=_ratio(np.count_nonzero(lung & ~body[frame]), count),
-        side_conflict=_share(both & (labels != classical), both) if sided else float("nan"),
+        extra=nan if open_lung else _ratio(np.count_nonzero(extra), count),
+        outside=_ratio(gas_outside, count),
+        cut_open=_ratio(len(outside) - gas_outside, count) if open_lung else 0.0,
+        side_conflict=nan if open_lung or not sided else _share(both & (labels != classical), both),
         rim_dense=_share(rim & (hu > _DENSE_HU), rim),
         rim_aerated=_share(around & (hu < _LUNG_HU), around),
         pieces=pieces,
@@ -134,7 +146,7 @@ def measure(sample: Sample, labels: LabelArray, sided: bool = True) -> Measures:
         jump=float(near.max(initial=0)) / max(1.0, slice_mm / 3.0),
         odd_slice=_odd_slice(near, far),
         order=_order(near, far),
-        proportion=float("nan") if one_lung or _cut(lung) else _proportion(lung, sample.spacing),
+        proportion=nan if one_lung or _cut(lung) else _proportion(lung, sample.spacing),
         empty_slices=_empty(every),
     )
 

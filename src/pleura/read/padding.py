@@ -20,6 +20,7 @@ _FEW_VALUES = 8  # few exact values are padding, many are a measurement
 _PLATEAU = 0.002  # of the sample: what padding has at least
 _MOST_OF_LOW = 0.7  # the rest was interpolated between padding and air, or is noise
 _MOST_REST = 0.10  # of what isn't padding; more is lung, on a scale that lies too low
+_NEAR_HU, _MOST_NEAR = 60, 0.05  # measured values above a plateau, of its count, by which it is air
 _LIKE_TISSUE = -900  # HU; constant corners below it pass for air
 _LOOKED_AT = 8  # planes
 _OFF_CIRCLE = 1.5  # pixels
@@ -75,7 +76,8 @@ def low_values(histogram: Histogram, shift: int = 0) -> tuple[int, ...]:
     if histogram.count(-np.inf, limit) < _PLATEAU * histogram.total:
         return ()  # a voxel here and there
     if len(low) <= _FEW_VALUES:
-        return tuple(int(value) for value in low)
+        found = tuple(int(value) for value in low)
+        return () if _clipped_air(histogram, found[-1]) else found
     plateaus = [int(v) for v in low if histogram.at(int(v)) >= _PLATEAU * histogram.total]
     held = sum(histogram.at(value) for value in plateaus)
     all_low = histogram.count(-np.inf, limit)
@@ -85,6 +87,12 @@ def low_values(histogram: Histogram, shift: int = 0) -> tuple[int, ...]:
     if rest > _MOST_REST * (histogram.total - held):
         return ()
     return tuple(plateaus)
+
+
+def _clipped_air(histogram: Histogram, value: int) -> bool:
+    """Measured values follow at once: air of a scale that lies too low, cut off at its bottom."""
+    near = histogram.count(value + 1, value + 1 + _NEAR_HU)
+    return near > _MOST_NEAR * histogram.at(value)
 
 
 def corner_value(hu: HUArray) -> int | None:
