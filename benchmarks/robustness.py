@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from benchmarks.accuracy import cases
 from pleura import PleuraError, Segmenter, Volume, read
+from pleura.lab.finding_codes import codes_of
 from pleura.lab.masks import scan_name
 from pleura.lab.metrics import overlap, surface_distances
 from pleura.lab.perturb import PERTURBATIONS, VERSION, Perturbation
@@ -115,8 +116,7 @@ def model_of(segmenter: Segmenter) -> str:
 
 def told(quality: Quality) -> dict[str, str]:
     """The verdict and every finding as severity:code."""
-    codes = " ".join(f"{finding.severity}:{finding.code}" for finding in quality.findings)
-    return {"verdict": quality.verdict, "findings": codes}
+    return {"verdict": quality.verdict, "findings": codes_of(quality.findings)}
 
 
 def compared(found: Labels, expected: Labels, volume: Volume) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The classical baseline for every table: threshold and connected components, no network.
+"""Threshold and connected components, no network: every table's baseline, a second opinion.
 
 After Hu, Hoffman and Reinhardt 2001 (doi 10.1109/42.929615), made simpler: a fixed threshold, the
 airways followed by size from the top, sides by erosion. It needs aerated lung: consolidation,
@@ -22,7 +22,7 @@ BoolArray = npt.NDArray[np.bool_]
 Spacing = tuple[float, float, float]
 
 # Between lung (-680 and less) and soft tissue, also on scans whose scale is 0.8 x HU.
-_AIR_HU = -320
+AERATED_HU = -320
 _LEAST_SHARE = 0.05  # of the largest component
 # A trachea's cross section; main bronchi are smaller, the carina a little larger.
 _AIRWAY_MM2 = (30.0, 700.0)
@@ -68,7 +68,7 @@ def inner_air(hu: HUArray) -> tuple[BoolArray, float]:
         (z, y, x) booleans, and the body's midline as an index along x (the mean of the body's
         columns; the frame's middle where there is no body).
     """
-    air = hu < _AIR_HU
+    air = hu < AERATED_HU
     body = np.zeros_like(air)
     for z, plane in enumerate(air):
         # The body is the slice's largest piece of tissue; tables and blankets are others.

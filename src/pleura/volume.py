@@ -28,6 +28,7 @@ LabelArray = npt.NDArray[np.uint8]
 AIR_HU = -1024  # what stands for air where nothing was measured
 MOST_VOXELS = 1_600_000_000  # 512 x 512 x 6000; more is a damaged header, not a chest
 
+_LEAST_MM = 0.0001  # numbers near zero are as damaged a header as zero itself
 # SimpleITK accepts direction cosines that are off by this much, so we call them orthogonal too.
 _ORTHOGONAL_TOLERANCE = 1e-4
 
@@ -53,9 +54,9 @@ class Geometry:
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
             raise GeometryError("The voxel grid has no finite affine; check the scan's header.")
         spacing = np.linalg.norm(affine[:3, :3], axis=0)
-        if spacing.min() <= 0 or abs(np.linalg.det(affine[:3, :3] / spacing)) < 1e-3:
+        if spacing.min() < _LEAST_MM or abs(np.linalg.det(affine[:3, :3] / spacing)) < 1e-3:
             raise GeometryError(
-                "The voxel grid is flat (a spacing is zero or two axes coincide); "
+                f"The voxel grid is flat (a spacing is below {_LEAST_MM} mm or two axes coincide); "
                 "check the scan's header."
             )
         affine.setflags(write=False)

@@ -20,7 +20,7 @@ def test_text(pleura: Pleura, scan: Path, here: Path) -> None:
     assert run.code == 0 and run.err == ""
     assert f"Scan     {scan} (nifti)" in run.out
     assert "Grid     64 x 64 x 6 voxels (x, y, z) of 6 x 6 x 48 mm" in run.out
-    assert "Verdict  warn" in run.out and "warn: Slices are 48.0 mm apart" in run.out
+    assert "Verdict  warn" in run.out and "warn thick_slices: Slices are 48.0 mm apart" in run.out
     assert names(here) == []
 
 
@@ -53,7 +53,7 @@ def test_where_lungs_are_cut(pleura: Pleura, tmp_path: Path) -> None:
     part = part_of(volume, 40, 100)
     text = pleura("info", save(tmp_path / "part.nii", part.array, part.geometry)).out
     assert "\nCut off  top, bottom: lung reaches the scan's edge there\n" in text
-    assert "  warn: Lung reaches the edge of the scan (top, bottom)" in text
+    assert "  warn lung_cut_off: Lung reaches the edge of the scan (top, bottom)" in text
 
 
 def test_a_belly_may_be_no_chest(pleura: Pleura, tmp_path: Path) -> None:
@@ -121,4 +121,13 @@ def test_findings_are_shown(pleura: Pleura, tmp_path: Path) -> None:
     hu = small().hu.astype(np.float32)
     hu[:, :3, :3] = np.nan
     run = pleura("info", save(tmp_path / "padded.nii", hu))
-    assert run.code == 0 and "  warn: 36 voxels outside the body had no number" in run.out
+    assert (
+        run.code == 0
+        and "  warn non_finite_outside_body: 36 voxels outside the body had no number" in run.out
+    )
+
+
+def test_a_terminal_obeys_no_file_name(pleura: Pleura, folder: Path) -> None:
+    (folder / "x\x1b[31m\ny.dcm").write_bytes(bytes(128) + b"DICM" + b"\x08\x00" * 3)
+    run = pleura("info", folder)
+    assert run.code == 0 and r"such as 'x\x1b[31m\ny.dcm'" in run.out and "\x1b" not in run.out

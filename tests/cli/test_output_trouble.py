@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,27 @@ def test_ctrl_c(
     monkeypatch.setattr(place, stop)
     run = pleura("segment", scan, *["--json"] * as_json)
     assert_refused(run, 130, "interrupted", as_json)
+    assert names(here) == []
+
+
+@pytest.mark.parametrize("name", ["m.nii.gz", "p.nii", "p.png"])
+def test_a_signal_does_not_wait_for_a_slow_disk(
+    pleura: Pleura, here: Path, scan: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the renaming may not be disturbed; writing may take long."""
+    flush = atomic._flush
+
+    def stopped(path: Path) -> None:
+        if path.name == name:
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("Ctrl-C was put off")
+        flush(path)
+
+    monkeypatch.setattr(atomic, "_flush", stopped)
+    run = pleura(
+        "segment", scan, "-o", "m.nii.gz", "--picture", "p.png", "--probabilities", "p.nii"
+    )
+    assert_refused(run, 130, "interrupted", False)
     assert names(here) == []
 
 

@@ -226,7 +226,7 @@ def test_no_lung(pleura: Pleura, tmp_path: Path, here: Path, examples: Path) -> 
     assert run.json["volumes_ml"] == {"right": 0.0, "left": 0.0, "total": 0.0}
     assert not mask_of(here / "abdomen_lungs.nii.gz").any()
     strict = pleura("segment", path, "-o", "strict.nii.gz", "--strict")
-    assert strict.code == 3 and "fail: No lung was found" in strict.out
+    assert strict.code == 3 and "fail no_lung: No lung was found" in strict.out
     assert (here / "strict.nii.gz").exists()
 
 

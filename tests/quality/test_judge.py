@@ -166,6 +166,16 @@ def test_a_look_at_a_belly() -> None:
     assert coverage["aerated_lung_ml"]["total"] == 0
 
 
+def test_an_abdomen_with_the_lungs_bases_says_nothing_about_the_lie() -> None:
+    """Its gas lies in front, where the lowest part of lungs can't."""
+    volume, _ = example()
+    belly = volume.array[: FIRST_LUNG - 1]
+    hu = np.concatenate([belly[::-1], belly, belly[::-1], volume.array[: FIRST_LUNG + 15]])
+    quality, _ = look(Volume(hu, Geometry(hu.shape, volume.geometry.affine)))
+    told = {finding.code for finding in quality.findings}
+    assert "little_lung" in told and "front_back_exchanged" not in told
+
+
 @pytest.mark.parametrize("value", [-1000, 40])
 def test_a_look_at_nothing(value: int) -> None:
     hu = np.full((12, 64, 64), value, np.int16)

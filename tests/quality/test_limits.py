@@ -14,9 +14,10 @@ from pleura.quality.measures import Measures
 # Of a good mask (the example's reference).
 USUAL = Measures(
     lung_ml=5840.5, body_share=0.224, median_hu=-864.0, dense=0.011, gas=0.0012, missed=0.0066,
-    extra=2.5e-05, outside=0.0, cut_open=0.0, side_conflict=0.0, rim_dense=0.0084, rim_aerated=0.0022, pieces=0,
-    loose=0.0, voids=3e-05, jump=0.081, odd_slice=0.0, order=0.992, proportion=0.837,
-    empty_slices=0, edge_entropy=0.70,
+    extra=2.5e-05, outside=0.0, cut_open=0.0, side_conflict=0.0, rim_dense=0.0084,
+    rim_aerated=0.0022, pieces=0, loose=0.0, voids=3e-05, jump=0.081, odd_slice=0.0,
+    order=0.992, proportion=0.837, height_mm=265.0, jump_at=60, odd_slice_at=0,
+    empty_at=0, at_end=False, empty_slices=0, edge_entropy=0.70,
 )  # fmt: skip
 HIGH = Limit("dense", "high", 0.2, 0.5, "{percent} or {value}.")
 LOW = Limit("order", "low", 0.8, 0.6, "{value}.", below=True)

@@ -222,3 +222,10 @@ def test_lung_that_the_field_of_view_cuts_open_is_no_leak() -> None:
     assert measures.cut_open > 0.1
     assert measures.outside < 0.01
     assert np.isnan(measures.extra) and np.isnan(measures.side_conflict)
+
+
+def test_a_share_of_the_body_is_at_most_all_of_it() -> None:
+    """In a scan of nothing but lung no body is found."""
+    hu = np.full((12, 20, 20), -850, np.int16)
+    volume = Volume(hu, Geometry.from_parts(hu.shape, (10.0, 3.0, 3.0)))
+    assert of(np.ones(hu.shape, np.uint8), volume).body_share == 1

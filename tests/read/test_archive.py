@@ -44,7 +44,17 @@ def test_a_series_survives(tmp_path: Path, into: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["../evil", "a/../../evil", "/evil", "C:/evil", "..\\evil", "\\\\host\\evil", "x" * 300],
+    [
+        "../evil",
+        "a/../../evil",
+        "/evil",
+        "C:/evil",
+        "..\\evil",
+        "\\\\host\\evil",
+        "x" * 300,
+        "a/" + "x" * 256 + "/b",
+        "x/" * 2000 + "b",
+    ],
 )
 def test_unsafe_names(tmp_path: Path, into: Path, name: str) -> None:
     path = make_zip(tmp_path / "x.zip", {"good": b"1", name: b"2"})
@@ -52,6 +62,13 @@ def test_unsafe_names(tmp_path: Path, into: Path, name: str) -> None:
         extract_zip(path, into)
     assert not list(into.iterdir())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["into", "x.zip"]
+
+
+def test_a_long_path_of_short_names(tmp_path: Path, into: Path) -> None:
+    """Archives put files into folders named after UIDs."""
+    name = "/".join(["1." + "2" * 62] * 6)
+    extract_zip(make_zip(tmp_path / "x.zip", {name: b"1"}), into)
+    assert (into / name).read_bytes() == b"1"
 
 
 def test_links(tmp_path: Path, into: Path) -> None:

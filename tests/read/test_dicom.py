@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pydicom
 import pytest
 import SimpleITK as sitk
+from pydicom.fileset import FileSet
 
 from pleura.errors import GeometryError, NotCTError, UnreadableError
 from pleura.read.dicom import read_dicom, scan_folder
@@ -189,6 +190,33 @@ def test_all_slices_at_one_position_are_one_slice(tmp_path: Path, hu: HU) -> Non
     volume = read_dicom(tmp_path)
     np.testing.assert_array_equal(volume.array, hu[:1])
     assert "one position" in message(volume, "duplicate_slices")
+
+
+def test_eight_slices_at_one_position_have_lost_theirs(tmp_path: Path, hu: HU) -> None:
+    overrides = {"ImagePositionPatient": [0, 0, 7]}
+    write_series(tmp_path / "seven", np.resize(hu, (7, *hu.shape[1:])), overrides=overrides)
+    write_series(tmp_path / "eight", np.resize(hu, (8, *hu.shape[1:])), overrides=overrides)
+    (seven,) = read_dicom(tmp_path / "seven").findings
+    (eight,) = read_dicom(tmp_path / "eight").findings
+    assert (seven.code, seven.severity) == ("duplicate_slices", "warn")
+    assert (eight.code, eight.severity) == ("duplicate_slices", "fail")
+    assert "8 slices share one position (7.0 mm)" in eight.message
+    assert "positions were probably lost; export the series again" in eight.message
+
+
+def test_a_media_directory_is_passed_over(tmp_path: Path, hu: HU) -> None:
+    """As media have it: its class stands in the file meta information only."""
+    write_series(tmp_path / "scan", hu)
+    media = FileSet()
+    for file in (tmp_path / "scan").iterdir():
+        ds = pydicom.dcmread(file)
+        ds.StudyID = ds.AccessionNumber = "1"
+        media.add(ds)
+    media.write(tmp_path / "media")
+    assert "SOPClassUID" not in pydicom.dcmread(tmp_path / "media" / "DICOMDIR")
+    volume = read_dicom(tmp_path / "media")
+    np.testing.assert_array_equal(volume.array, hu)
+    assert volume.findings == ()
 
 
 def test_a_file_of_its_own_ignores_its_siblings(tmp_path: Path, hu: HU) -> None:

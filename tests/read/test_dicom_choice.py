@@ -189,3 +189,35 @@ def test_the_kept_slice_says_whether_a_series_is_derived(tmp_path: Path) -> None
     add(tmp_path, 2, 1, overrides=copies)
     add(tmp_path, 3, 12, overrides={"SeriesInstanceUID": "1.2.3.4", "FrameOfReferenceUID": "1.5"})
     assert not next(s for s in scan_folder(tmp_path) if s.uid == "1.2.3.4").derived
+
+
+@pytest.mark.parametrize("wanted", [None, "3"])
+def test_every_slice_a_series_of_its_own(tmp_path: Path, wanted: str | None) -> None:
+    for number in range(1, 8):
+        add(tmp_path, number, 1)
+    volume = read_dicom(tmp_path, wanted)
+    assert volume.array.shape == (1, 4, 4)
+    findings = {finding.code: finding for finding in volume.findings}
+    assert findings["single_slices"].severity == "fail"
+    assert "(7 series of one slice" in findings["single_slices"].message
+    if wanted is None:
+        listed = findings["series_chosen"].message
+        assert listed.count("equal, but listed later") == 3 and "and 3 more" in listed
+
+
+def test_single_slices_of_other_planes_are_no_scan_taken_apart(tmp_path: Path) -> None:
+    for number in range(1, 5):
+        add(tmp_path, number, 1)
+    for number in range(5, 9):
+        add(tmp_path, number, 1, direction=CORONAL)
+    for number in range(9, 12):
+        add(tmp_path, number, 1, overrides={"PixelSpacing": [2, 2]})
+    codes = {finding.code for finding in read_dicom(tmp_path).findings}
+    assert codes == {"series_chosen"}
+
+
+def test_scans_beside_single_slices_are_taken_without_alarm(tmp_path: Path) -> None:
+    add(tmp_path, 1, 12)
+    for number in range(2, 10):
+        add(tmp_path, number, 1)
+    assert {finding.code for finding in read_dicom(tmp_path).findings} == {"series_chosen"}

@@ -110,6 +110,36 @@ def test_the_header_s_spacing_contradicts_the_positions(
     assert ("spacing_conflict" in findings) == said
 
 
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"ReconstructionDiameter": 360, "PixelSpacing": [1, 1]}, True),
+        ({"ReconstructionDiameter": 360, "PixelSpacing": [90, 90]}, False),
+        ({"ReconstructionDiameter": 360, "PixelSpacing": [76, 76]}, False),
+        ({"ReconstructionDiameter": 360, "PixelSpacing": [70, 70]}, True),
+        ({"ReconstructionDiameter": 0, "PixelSpacing": [1, 1]}, False),
+        (
+            {"ReconstructionDiameter": 360, "ImageType": ["DERIVED", "PRIMARY", "AXIAL"]},
+            False,
+        ),
+    ],
+)
+def test_the_pixel_spacing_contradicts_the_reconstruction_diameter(
+    tmp_path: Path, overrides: dict[str, object], said: bool
+) -> None:
+    findings = found(tmp_path, [0, 5, 10, 15], **overrides)
+    assert ("spacing_conflict" in findings) == said
+    if said:
+        message = findings["spacing_conflict"].message
+        assert "(PixelSpacing) make" in message and "ReconstructionDiameter is 360 mm" in message
+
+
+def test_a_picture_may_be_less_high_than_its_diameter(tmp_path: Path) -> None:
+    overrides = {"ReconstructionDiameter": 8, "SliceThickness": 1}
+    write_series(tmp_path, np.zeros((3, 4, 8)), overrides=overrides)
+    assert read_dicom(tmp_path).findings == ()
+
+
 def test_numbers_out_of_order_are_a_note(tmp_path: Path) -> None:
     findings = found(tmp_path, [0, 1, 2, 3, 4], [1, 3, 2, 5, 4])
     assert set(findings) == {"unordered_slices"}

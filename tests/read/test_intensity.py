@@ -127,3 +127,18 @@ def test_a_round_field_of_view_loses_nothing_that_matters() -> None:
     hu[:, np.hypot(y, x) > 31] = np.nan
     _, findings = to_hu(hu, "The scan")
     assert [finding.code for finding in findings] == ["non_finite_outside_body"]
+
+
+def test_what_is_lost_outside_a_round_field_of_view_may_touch_the_body() -> None:
+    """Big patients reach the circle; converters write NaN beyond it."""
+    hu = chest(shape=(8, 96, 96), spacing=(20.0, 3.0, 3.0)).hu[:, :, 8:-8].astype(np.float32)
+    y, x = np.mgrid[:96, :80]
+    round_field = np.hypot(y - 47.5, x - 39.5) > 39.5
+    values = hu.copy()
+    values[:, round_field] = np.nan
+    array, findings = to_hu(values, "scan")
+    assert [finding.code for finding in findings] == ["non_finite_outside_body"]
+    assert (array[:, round_field] == -1024).all()
+    values[4, 40:50, 30:40] = np.nan  # and a hole in the body is still a loss
+    with pytest.raises(IntensityError, match="inside the body"):
+        to_hu(values, "scan")

@@ -168,6 +168,16 @@ def test_voxels_that_begin_nowhere(tmp_path: Path, suffix: str, offset: float) -
         pleura.read(tmp_path / f"a{suffix}")
 
 
+@pytest.mark.parametrize(
+    ("suffix", "words"), [(".nii", "is cut off"), (".nii.gz", "1000000000 bytes before its voxels")]
+)
+def test_voxels_far_behind_are_not_looked_for(tmp_path: Path, suffix: str, words: str) -> None:
+    raw = nifti((10, 10, 5), 1e9) + bytes(1000)
+    (tmp_path / f"a{suffix}").write_bytes(gzip.compress(raw) if suffix == ".nii.gz" else raw)
+    with pytest.raises(UnreadableError, match=words):
+        pleura.read(tmp_path / f"a{suffix}")
+
+
 def test_a_bomb_in_a_nifti_extension_is_not_read(tmp_path: Path) -> None:
     hu = np.random.default_rng(0).integers(-1000, 1000, (30, 30, 4), dtype=np.int16)
     length = 50 << 20

@@ -30,6 +30,16 @@ def test_an_offset_is_put_right_and_said(name: str, scan: Callable[[], Any]) -> 
     assert np.array_equal(spoilt, hu + np.int16(SHIFTS[name])), "the caller's array was changed"
 
 
+def test_air_that_was_cut_off_in_a_round_field_of_view() -> None:
+    """The corners' value is the least, and the one above it is no second place of cutting."""
+    scan = example()
+    stored = (scan.array + np.int16(1000)).clip(0).astype(np.uint16)
+    volume = read(stored, scan.geometry.spacing_zyx_mm)
+    assert np.array_equal(volume.array, scan.array.clip(-1000))
+    (finding,) = (f for f in volume.findings if f.code == "offset_repaired")
+    assert "perhaps 1024, 24 HU off" in finding.message
+
+
 def test_the_sentence_names_both_peaks() -> None:
     (finding,) = (
         f for f in read(phantom().hu + np.int16(1024)).findings if f.code == "offset_repaired"

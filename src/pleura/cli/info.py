@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pleura.cli.run import print_json
+from pleura.cli.run import print_json, printable
 from pleura.cli.verdict import verdict_lines
 from pleura.errors import EXIT_OK
 
@@ -53,7 +53,7 @@ def describe(record: Mapping[str, Any]) -> str:
             f"{series['n_slices']} slices, {series['orientation']}; "
             f"{series['reason']} (UID {series['uid']})"
         )
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _coverage_lines(coverage: Mapping[str, Any]) -> list[str]:

@@ -97,7 +97,7 @@ def fail(error: PleuraError, as_json: bool) -> int:
     # Under torchrun all processes find the same fault in a call; one says so.
     if not is_first_process() and isinstance(error, InputError | InterruptError):
         return error.exit
-    error = type(error)(_printable(str(error)))
+    error = type(error)(printable(str(error)))
     if as_json:
         from pleura.record import error_record
 
@@ -106,8 +106,8 @@ def fail(error: PleuraError, as_json: bool) -> int:
     return error.exit
 
 
-def _printable(text: str) -> str:
-    """A message may quote what a file holds; a terminal would obey some characters."""
+def printable(text: str) -> str:
+    """A line for people. It may quote names and headers; a terminal would obey some characters."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from pleura.cli.run import print_json
+from pleura.cli.run import print_json, printable
 from pleura.cli.verdict import verdict_lines
 from pleura.errors import EXIT_OK, EXIT_STRICT, UsageError
 
@@ -131,8 +131,7 @@ def write(result: Result, outputs: Outputs) -> None:
     from pleura.write.atomic import staging
     from pleura.write.signals import signals_held
 
-    # The others are on the disk, all but renamed, before the mask is written.
-    with signals_held(), ExitStack() as staged:
+    with ExitStack() as staged:
         if outputs.probabilities is not None:
             folder = staged.enter_context(staging(outputs.probabilities))
             write_mask(result.probabilities, folder / outputs.probabilities.name)
@@ -141,7 +140,10 @@ def write(result: Result, outputs: Outputs) -> None:
 
             folder = staged.enter_context(staging(outputs.picture))
             write_picture(result.volume, result.mask, folder / outputs.picture.name)
-        write_mask(result.mask, outputs.mask)
+        folder = staged.enter_context(staging(outputs.mask))
+        write_mask(result.mask, folder / outputs.mask.name)
+        with signals_held():  # all are on the disk, and get their names at once
+            staged.close()
 
 
 def base_name(scan: Path) -> str:
@@ -167,7 +169,7 @@ def summary(record: Mapping[str, Any], picture: Path | None) -> str:
     if record["probabilities"] is not None:
         lines.append(f"Probabilities {record['probabilities']}")
     lines.append(f"Time     {timings['total']:.1f} s")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 class SliceProgress:

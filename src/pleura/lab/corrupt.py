@@ -115,8 +115,7 @@ def bowel_included(scene: Scene) -> LabelArray:
     piece = cc3d.largest_k(gas, k=1, connectivity=6) > 0
     voxel_ml = float(np.prod(scene.spacing)) / 1000
     if np.count_nonzero(piece) * voxel_ml < 20:
-        center = (first, 0.4, 0.65)
-        piece = _ball(scene, (center[0], *_in_body(scene, center[1:])), 30.0) & (out == 0)
+        piece = _ball(scene, (first, *_in_lungs_frame(scene, (0.4, 0.65))), 30.0) & (out == 0)
     out[piece] = LEFT
     return out
 
@@ -262,7 +261,7 @@ def _ball(scene: Scene, center: tuple[int, ...], radius_mm: float) -> BoolArray:
     return np.asarray(sum(squares[1:], squares[0]) <= radius_mm**2)
 
 
-def _in_body(scene: Scene, share: tuple[float, ...]) -> tuple[int, ...]:
+def _in_lungs_frame(scene: Scene, share: tuple[float, ...]) -> tuple[int, ...]:
     """A place by its share of the lungs' extent along (y, x)."""
     spans = [np.flatnonzero(scene.lung.any(axis=axes)) for axes in ((0, 2), (0, 1))]
     return tuple(int(s[0] + part * (s[-1] - s[0])) for s, part in zip(spans, share, strict=True))

@@ -96,11 +96,11 @@ def look(volume: Volume) -> tuple[Quality, Mapping[str, Any]]:
     mask = Mask(sample.classical, sample.geometry, PLEURA_LABELS)
     seen = _seen(sample, volumes_ml(mask), cut_off(mask))
     lung = sample.classical > 0
-    found = (
-        *content_findings(seen), *little_aerated(body_share(sample, lung), seen.whole),
-        *_lying(volume, sample, lung, seen.cut),
-    )  # fmt: skip
-    width = None if np.isnan(seen.width_mm) else round(seen.width_mm, 1)
+    bowel = little_aerated(body_share(sample, lung), seen.whole)
+    # Gas in the bowel lies in front and low, and says nothing about how the patient lies.
+    lying = () if bowel else _lying(volume, sample, lung, seen.cut)
+    found = (*content_findings(seen), *bowel, *lying)
+    width = None if np.isnan(sample.body_width_mm) else round(sample.body_width_mm, 1)
     coverage = {
         "length_mm": round(seen.length_mm, 1),
         "body_width_mm": width,
@@ -120,4 +120,5 @@ def _lying(volume: Volume, sample: Sample, lung: BoolArray, cut: CutOff) -> tupl
 
 
 def _seen(sample: Sample, volumes: Mapping[str, float], cut: CutOff) -> Seen:
-    return Seen(volumes, cut, sample.slices_in_scan, sample.length_mm, sample.body_width_mm)
+    width = float("nan") if sample.body_is_cut else sample.body_width_mm
+    return Seen(volumes, cut, sample.slices_in_scan, sample.length_mm, width)

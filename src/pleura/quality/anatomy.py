@@ -8,7 +8,7 @@ All of it is seen on a coarse sample with lungs of any origin, so it needs no ne
 
 A header that exchanges left and right contradicts the liver; front and back, the recess; a turn by
 180 degrees about the long axis (prone filed as supine), both; head and feet, recess and apex. How
-far normal patients are from the limits is in docs/quality.md.
+far normal patients are from the limits stands beside these.
 """
 
 from __future__ import annotations

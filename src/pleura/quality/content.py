@@ -10,7 +10,7 @@ from pleura.measure import CutOff
 
 # Both lungs of a whole chest, in ml: from a small child to the largest emphysema reported.
 _PLAUSIBLE_ML = (300.0, 12000.0)
-_ONE_SIDED = 0.1  # the smaller lung over the larger one
+ONE_SIDED = 0.1  # the smaller lung over the larger one
 _UNEVEN = 0.4
 _FEW_SLICES = 10
 _SHORT_MM = 100.0
@@ -26,7 +26,7 @@ class Seen:
         volumes_ml: right and left, or only total.
         cut: where lung reaches the edge of the scan.
         slices, length_mm: of the scan, along the body.
-        width_mm: of the body; `nan` where none was found.
+        width_mm: of the body; `nan` where none was found or the frame cuts it.
     """
 
     volumes_ml: Mapping[str, float]
@@ -57,8 +57,8 @@ def content_findings(seen: Seen) -> tuple[Finding, ...]:
         found.append(Finding("small_body", "note", message))
     if not seen.whole:
         message = (
-            f"The scan has {count_of(seen.slices, 'slice')} over {seen.length_mm:.0f} mm, so "
-            "volumes are of a part of the lungs."
+            f"The scan has {count_of(seen.slices, 'slice')} over {seen.length_mm:.0f} mm, too "
+            "little for a whole chest, so volumes are not judged."
         )
         return (*found, Finding(_PARTIAL, "note", message))
     return (*found, *_volume_findings(seen))
@@ -74,7 +74,7 @@ def _volume_findings(seen: Seen) -> list[Finding]:
     sides = [seen.volumes_ml[name] for name in ("right", "left") if name in seen.volumes_ml]
     if len(sides) == 2 and min(sides) < _UNEVEN * max(sides):
         both = f"(right {sides[0]:.0f} ml, left {sides[1]:.0f} ml)"
-        if min(sides) < _ONE_SIDED * max(sides):
+        if min(sides) < ONE_SIDED * max(sides):
             message = f"One lung is nearly absent {both}; look whether it was missed."
             found.append(Finding("one_lung", "warn", message))
         else:

@@ -8,10 +8,10 @@ mistake. What they find and how often they err is in docs/quality.md, by
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pleura.findings import Finding, Severity
-from pleura.quality.measures import Measures
+from pleura.quality.measures import LITTLE_AERATED, Measures
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Limit:
         sentence: what it means; `{value}` takes the number, `{percent}` the same in %.
         partial: also holds for a part of a chest (few slices), where the second opinion errs more.
         below: small values are unusual.
+        place: a field of `Measures` with the slice, for `{place}` in the sentence.
     """
 
     measure: str
@@ -34,6 +35,7 @@ class Limit:
     sentence: str
     partial: bool = False
     below: bool = False
+    place: str = ""
 
     def finding(self, measures: Measures) -> Finding | None:
         """The finding of a measure that passes the limit; None else, and where it is `nan`."""
@@ -43,14 +45,15 @@ class Limit:
         )  # fmt: skip
         for severity, limit in limits:
             if limit is not None and (value <= limit if self.below else value >= limit):
-                return Finding(self.code, severity, self._message(value))
+                place = getattr(measures, self.place) if self.place else 0
+                return Finding(self.code, severity, self._message(value, place))
         return None
 
-    def _message(self, value: float) -> str:
+    def _message(self, value: float, place: int) -> str:
         share = 100 * value
         percent = f"{share:.0f} %" if share >= 9.5 else f"{share:.2g} %"
         number = str(value) if isinstance(value, int) else f"{value:.3g}"
-        return self.sentence.format(value=number, percent=percent)
+        return self.sentence.format(value=number, percent=percent, place=place)
 
 
 _DENSE = "{percent} of the mask is as dense as soft tissue: consolidation, or not lung."
@@ -133,13 +136,16 @@ LIMITS = (
     ),
     Limit(
         "jump", "jump_between_slices", 0.25, None,
-        "Neighbouring slices of the mask differ abruptly (1 - Dice {value}); look for a cut or a "
-        "shifted slice.",
+        "Neighbouring slices of the mask differ abruptly (1 - Dice {value} below slice {place}, "
+        "counted from the feet); look for a cut or a shifted slice.",
+        place="jump_at",
     ),  # 0.142
     Limit(
         "odd_slice", "slice_out_of_place", 0.02, None,
-        "A slice of the mask differs from both its neighbours (1 - Dice {value} more than they "
-        "from each other); look for slices out of order or shifted.",
+        "Slice {place}, counted from the feet, differs from both its neighbours in the mask "
+        "(1 - Dice {value} more than they from each other); look for slices out of order or "
+        "shifted.",
+        place="odd_slice_at",
     ),  # 0
     Limit(
         "order", "slices_out_of_order", 0.85, 0.70,
@@ -148,17 +154,24 @@ LIMITS = (
         below=True,
     ),  # 0.95
     Limit(
-        "proportion", "implausible_proportions", 1.8, None,
+        "proportion", "implausible_proportions", 1.5, None,
         _PROPORTION,
+        partial=True,
     ),  # 1.05
     Limit(
-        "proportion", "implausible_proportions", 0.35, None,
+        "proportion", "implausible_proportions", 0.45, None,
         _PROPORTION,
-        below=True,
+        partial=True, below=True,
     ),  # 0.72
     Limit(
+        "height_mm", "implausible_height", 420, None,
+        "The lungs are {value} mm high, more than lungs are; check the slice spacing.",
+    ),  # 278
+    Limit(
         "empty_slices", "slices_without_lung", None, 1,
-        "Slices without a mask in the midst of the lungs: {value}.",
+        "Slices without a mask in the midst of the lungs: {value}, the first of them slice {place} "
+        "counted from the feet.",
+        place="empty_at",
     ),  # 0
     Limit(
         "edge_entropy", "edge_uncertain", 0.80, None,
@@ -181,6 +194,8 @@ def unusual(measures: Measures, whole: bool) -> tuple[Finding, ...]:
         if not (whole or limit.partial):
             continue
         finding = limit.finding(measures)
+        if finding is not None and measures.at_end and limit.measure == "body_share":
+            finding = replace(finding, severity="warn")  # a tip of a lung is small
         if finding is not None and (limit.code not in found or finding.severity == "fail"):
             found[limit.code] = finding
     return tuple(found.values())
@@ -199,7 +214,7 @@ def little_aerated(share: float, whole: bool) -> tuple[Finding, ...]:
         share: of the body in the slices with aerated lung; 0 says nothing.
         whole: as of `unusual`. In a part of a chest, bowel takes up to 0.017, an apex from 0.004.
     """
-    if not 0 < share <= (0.06 if whole else 0.02):
+    if not 0 < share <= (LITTLE_AERATED if whole else 0.02):
         return ()
     message = (
         f"Air like a lung's fills only {100 * share:.2g} % of the body in its slices; it may be "

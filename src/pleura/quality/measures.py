@@ -15,19 +15,20 @@ import fill_voids
 import numpy as np
 import numpy.typing as npt
 
+from pleura.classical import AERATED_HU
 from pleura.labels import LEFT, RIGHT
 from pleura.postprocess import box_around
+from pleura.quality.content import ONE_SIDED
 from pleura.quality.sample import BoolArray, Sample
 from pleura.volume import LabelArray
 
-_AIR_HU = -320  # as in classical.py: less is aerated
+LITTLE_AERATED = 0.06  # of the body; a chest has 0.17 and more, gas in bowels up to 0.05
 _DENSE_HU = -200
 _LUNG_HU = -500
 _GAS_HU = -970  # this and less is nothing but gas
 _LEAST_SLICE = 0.15  # of the largest slice's area; less is an apex or a base, where all changes
 _LEAST_PIECE_ML = 3.0
 _OPEN_SHARE = 0.002  # of the mask
-_ONE_SIDED = 0.1  # the smaller lung over the larger one
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,18 @@ class Measures:
         dense: part of the mask denser than -200 HU.
         gas: part of the mask that is nothing but gas (-970 HU and less).
         missed: aerated lung by the classical method that the mask leaves out, of that lung; gas
-            without any tissue, as in bowel and airways, doesn't count.
+            without any tissue, as in bowel and airways, doesn't count. `nan` where that lung fills
+            too little of the body to be more than gas in bowels.
         extra: aerated part of the mask that the classical method doesn't call lung, of the mask;
-            `nan` where the field of view cuts lung open.
+            `nan` as for `missed`, or where the field of view cuts lung open.
         outside: part of the mask that is gas outside the body.
         cut_open: part of the mask that is lung outside the body, as the body ends where the field
             of view cuts lung.
         side_conflict: part of the mask that the classical method gives the other side; `nan` for
-            a mask without sides, or where lung is cut open.
+            a mask without sides, with one lung nearly absent (the other fills its place), or
+            where lung is cut open.
         rim_dense: part of the mask's outermost voxels, in plane, denser than -200 HU.
-        rim_aerated: part of the voxels around the mask, in plane, below -500 HU.
+        rim_aerated: part of the voxels around the mask, in plane, from -970 to -500 HU.
         pieces: pieces of at least 3 ml more than one a side; without sides, more than two.
         loose: part of each side's mask outside its largest piece, the larger of both; without
             sides, outside the two largest.
@@ -62,6 +65,10 @@ class Measures:
             slices follow one another, 0.5 where every two are exchanged.
         proportion: the lungs' height over their width; `nan` where one lung is nearly absent or
             the scan doesn't show both ends.
+        height_mm: of the lungs; `nan` where the scan doesn't show both ends.
+        jump_at, odd_slice_at, empty_at: the slice that the measure speaks of, counted from 1 at the
+            feet; 0 for none.
+        at_end: the mask reaches the first or last slice, so what it shows may be a lung's tip.
         empty_slices: slices without lung between slices with much of it.
         edge_entropy: of `uncertainty.edge_entropy`; `nan` where no probabilities were given.
     """
@@ -85,6 +92,11 @@ class Measures:
     odd_slice: float
     order: float
     proportion: float
+    height_mm: float
+    jump_at: int
+    odd_slice_at: int
+    empty_at: int
+    at_end: bool
     empty_slices: int
     edge_entropy: float = float("nan")
 
@@ -105,7 +117,7 @@ def measure(sample: Sample, labels: LabelArray, sided: bool = True) -> Measures:
     """
     every = (labels == RIGHT) | (labels == LEFT)
     frame = (slice(None), *box_around(every, margin=1)[1:])
-    aerated = (sample.classical > 0) & (sample.hu < _AIR_HU) & (sample.hu > _GAS_HU)
+    aerated = (sample.classical > 0) & (sample.hu < AERATED_HU) & (sample.hu > _GAS_HU)
     body, share = _upsampled(sample), body_share(sample, sample.slices(every))
     # All else lies in the mask's own frame, a third of the scan's.
     every, labels = np.ascontiguousarray(every[frame]), sample.slices(labels)[frame]
@@ -115,39 +127,50 @@ def measure(sample: Sample, labels: LabelArray, sided: bool = True) -> Measures:
     count = len(inside)
     sides = [labels == number for number in (RIGHT, LEFT)]
     sizes = sorted(int(np.count_nonzero(side)) for side in sides)
-    one_lung = sided and sizes[0] < _ONE_SIDED * sizes[1]
+    one_lung = sided and sizes[0] < ONE_SIDED * sizes[1]
     pieces, loose = _pieces(sides, sample.voxel_ml, 1 if sided else 2)
     both = lung & (classical > 0)
     rim, around = lung & ~_shrunk(lung), ~_shrunk(~lung) & ~lung
-    extra = (hu < _AIR_HU) & lung & (classical == 0)
+    extra = (hu < AERATED_HU) & lung & (classical == 0)
     outside = hu[lung & ~body[frame]]
     gas_outside = np.count_nonzero(outside <= _GAS_HU)
     # Lung that the field of view cuts open isn't enclosed, so no threshold finds it.
     open_lung = 2 * gas_outside < len(outside) and len(outside) > _OPEN_SHARE * count
+    sides_known = sided and not (one_lung or open_lung)
     nan = float("nan")
+    # Gas in the bowel is no second opinion about lungs.
+    no_opinion = body_share(sample, sample.classical > 0) < LITTLE_AERATED
     near, far = _changes(every, 1), _changes(every, 2)
+    odd, empty = _oddness(near, far), _empty(every)
     slice_mm = sample.spacing[0] / sample.steps[0]
+    height_mm = nan if _cut(every) else _extent(lung, (1, 2)) * sample.spacing[0]
+    width_mm = _extent(lung, (0, 1)) * sample.spacing[2]
     return Measures(
         lung_ml=count * sample.voxel_ml,
         body_share=share,
         median_hu=float(np.median(inside)),
         dense=float((inside > _DENSE_HU).mean()),
         gas=float((inside <= _GAS_HU).mean()),
-        missed=_ratio(missed, np.count_nonzero(aerated)),
-        extra=nan if open_lung else _ratio(np.count_nonzero(extra), count),
+        missed=nan if no_opinion else _ratio(missed, np.count_nonzero(aerated)),
+        extra=nan if no_opinion or open_lung else _ratio(np.count_nonzero(extra), count),
         outside=_ratio(gas_outside, count),
         cut_open=_ratio(len(outside) - gas_outside, count) if open_lung else 0.0,
-        side_conflict=nan if open_lung or not sided else _share(both & (labels != classical), both),
+        side_conflict=_share(both & (labels != classical), both) if sides_known else nan,
         rim_dense=_share(rim & (hu > _DENSE_HU), rim),
-        rim_aerated=_share(around & (hu < _LUNG_HU), around),
+        rim_aerated=_share(around & (hu < _LUNG_HU) & (hu > _GAS_HU), around),
         pieces=pieces,
         loose=loose,
-        voids=_ratio(np.count_nonzero(_enclosed(lung) & (hu < _AIR_HU)), count),
+        voids=_ratio(np.count_nonzero(_enclosed(lung) & (hu < AERATED_HU)), count),
         jump=float(near.max(initial=0)) / max(1.0, slice_mm / 3.0),
-        odd_slice=_odd_slice(near, far),
+        odd_slice=float(odd.max(initial=0)),
         order=_order(near, far),
-        proportion=nan if one_lung or _cut(lung) else _proportion(lung, sample.spacing),
-        empty_slices=_empty(every),
+        proportion=nan if one_lung else height_mm / width_mm,
+        height_mm=height_mm,
+        jump_at=_place(near),
+        odd_slice_at=_place(odd),
+        empty_at=int(empty[0]) + 1 if len(empty) else 0,
+        at_end=bool(every[0].any() or every[-1].any()),
+        empty_slices=len(empty),
     )
 
 
@@ -157,7 +180,9 @@ def body_share(sample: Sample, lung: BoolArray) -> float:
     Args:
         sample, lung: the scan, and (z, y, x) booleans on the sample's grid.
     """
-    in_slices = int(np.count_nonzero(_upsampled(sample)[lung.any(axis=(1, 2))]))
+    shown = lung.any(axis=(1, 2))
+    # Lung that the field of view cuts open isn't in what is found of the body.
+    in_slices = int(np.count_nonzero(_upsampled(sample)[shown] | lung[shown]))
     return int(np.count_nonzero(lung)) / max(1, in_slices)
 
 
@@ -213,10 +238,13 @@ def _areas(lung: BoolArray) -> npt.NDArray[np.intp]:
     return np.array([np.count_nonzero(plane) for plane in lung], dtype=np.intp)
 
 
-def _empty(lung: BoolArray) -> int:
+def _empty(lung: BoolArray) -> npt.NDArray[np.intp]:
+    """Slices without lung between slices with much of it."""
     area = _areas(lung)
     large = np.flatnonzero(area >= _LEAST_SLICE * area.max())
-    return int(np.count_nonzero(area[large[0] : large[-1]] == 0))
+    first, last = int(large[0]), int(large[-1])
+    empty: npt.NDArray[np.intp] = np.arange(first, last)[area[first:last] == 0]
+    return empty
 
 
 def _changes(lung: BoolArray, apart: int) -> npt.NDArray[np.float64]:
@@ -229,15 +257,26 @@ def _changes(lung: BoolArray, apart: int) -> npt.NDArray[np.float64]:
     return np.where(large[:-apart] & large[apart:], changes, 0.0)
 
 
-def _odd_slice(near: npt.NDArray[np.float64], far: npt.NDArray[np.float64]) -> float:
+def _oddness(
+    near: npt.NDArray[np.float64], far: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
     """A slice in its place lies between its neighbours; one out of place is far from both.
 
     Args:
         near, far: `_changes` of slices one and two apart.
+
+    Returns:
+        For each slice but the first and the last, at least 0.
     """
     if not len(far):
-        return 0.0
-    return float((np.minimum(near[:-1], near[1:]) - far).max(initial=0, where=far > 0))
+        return np.zeros(0)
+    odd = np.minimum(near[:-1], near[1:]) - far
+    return np.where(far > 0, np.maximum(odd, 0.0), 0.0)
+
+
+def _place(values: npt.NDArray[np.number]) -> int:
+    """The slice after the place of the largest value, counted from 1; 0 where all are 0."""
+    return int(values.argmax()) + 2 if values.size and values.max() > 0 else 0
 
 
 def _order(near: npt.NDArray[np.float64], far: npt.NDArray[np.float64]) -> float:
@@ -251,10 +290,7 @@ def _cut(lung: BoolArray) -> bool:
     return bool(max(area[0], area[-1]) >= _LEAST_SLICE * area.max())
 
 
-def _proportion(lung: BoolArray, spacing: tuple[float, float, float]) -> float:
-    places = (np.flatnonzero(lung.any(axis=axes)) for axes in ((1, 2), (0, 1)))
-    height, width = (
-        (place[-1] - place[0] + 1) * mm
-        for place, mm in zip(places, (spacing[0], spacing[2]), strict=True)
-    )
-    return float(height / width)
+def _extent(lung: BoolArray, axes: tuple[int, int]) -> int:
+    """Samples from the first to the last with lung, along the axis that isn't in `axes`."""
+    places = np.flatnonzero(lung.any(axis=axes))
+    return int(places[-1] - places[0] + 1)

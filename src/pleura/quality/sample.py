@@ -97,6 +97,11 @@ class Sample:
         step_mm = self.spacing[2] * self.hu.shape[2] / self.body.shape[2]
         return float((columns[-1] - columns[0] + 1) * step_mm)
 
+    @property
+    def body_is_cut(self) -> bool:
+        """The body reaches the frame at a side, so its width isn't known."""
+        return bool(self.body[:, :, [0, -1]].any())
+
     @cached_property
     def classical(self) -> LabelArray:
         """Lungs by threshold and components alone: a second opinion that knows no network."""

@@ -19,7 +19,8 @@ MAX_BYTES = 8 * 2**30
 MAX_RATIO = 200
 _RATIO_COUNTS_ABOVE = 64 * 2**20
 _CHUNK = 1 << 20
-_MAX_NAME_BYTES = 255  # of most file systems, a folder's name included here
+_MAX_NAME_BYTES = 255  # of a file or folder, on most file systems
+_MAX_PATH_BYTES = 2048  # half of Linux's limit; UIDs as folders' names make paths of 400
 _MAX_DIRECTORY = 400 * MAX_FILES  # bytes of the zip's own list, of which Python makes objects
 _ENCRYPTED = 0x1
 # Python unpacks any other kind in one piece, and 4 kB of bzip2 can hold gigabytes.
@@ -114,7 +115,8 @@ def _check_members(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
 
 def _is_safe(member: zipfile.ZipInfo) -> bool:
     # orig_filename: zipfile itself cuts the name at a NUL and turns separators.
-    if len(member.filename.encode("utf-8", "surrogateescape")) > _MAX_NAME_BYTES:
+    path = member.filename.encode("utf-8", "surrogateescape")
+    if len(path) > _MAX_PATH_BYTES or max(map(len, path.split(b"/"))) > _MAX_NAME_BYTES:
         return False
     for name in (member.filename, member.orig_filename):
         windows = PureWindowsPath(name)

@@ -9,6 +9,7 @@ from pleura.preprocess import Orientation
 from pleura.read.extremes import EXTREME_HU, extreme_values
 from pleura.read.grid_findings import grid_findings
 from pleura.read.repair import find_repair
+from pleura.read.repeated import repeated_slices
 from pleura.read.scale import room_air
 from pleura.volume import HUArray, Volume
 
@@ -30,7 +31,7 @@ def checked(volume: Volume) -> Volume:
         canonical = orientation.apply(volume.array)  # type: ignore[assignment]
         coarse = _coarse(canonical)
     body = coarse_body(coarse)
-    findings = [*grid_findings(volume, body)]
+    findings = [*grid_findings(volume, body), *repeated_slices(canonical)]
     if repair.air_is_measured:
         findings += room_air(coarse, body, bool(repair.padding))
     if repair.greatest >= EXTREME_HU:

@@ -32,6 +32,7 @@ from pleura.read.dicom_file import read_whole
 from pleura.read.dicom_frames import StoredImage
 from pleura.read.dicom_headers import CT_STORAGE
 from pleura.read.itk_path import itk_path
+from pleura.write.leftovers import temporary_folder
 
 Values = npt.NDArray[Any]
 _Codec = Callable[[StoredImage], Values]
@@ -94,8 +95,8 @@ def _by_gdcm(image: StoredImage) -> Values:
     plain.SOPClassUID = plain.file_meta.MediaStorageSOPClassUID = sop_class
     uid = pydicom.uid.generate_uid(entropy_srcs=[str(image.path)])
     plain.SOPInstanceUID = plain.file_meta.MediaStorageSOPInstanceUID = uid
-    with tempfile.TemporaryDirectory(prefix="pleura-frames-") as folder:
-        file = Path(folder, "frames.dcm")
+    with temporary_folder(Path(tempfile.gettempdir()), "pleura-frames-") as folder:
+        file = folder / "frames.dcm"
         plain.save_as(file, enforce_file_format=True)
         return _gdcm_array(file, image)
 

@@ -12,7 +12,7 @@ from pleura.findings import Finding, count_of
 from pleura.read.dicom_frames import Slice
 from pleura.read.dicom_kind import kind_findings
 from pleura.read.dicom_series import FolderScan, Series
-from pleura.read.dicom_split import differences
+from pleura.read.dicom_split import differences, plane_differences
 
 # Not worth a word beside a usable series: other modalities, scouts, maps of other quantities.
 _EXPECTED = (NotCTError, IntensityError)
@@ -21,6 +21,8 @@ _LETTERS = {
     "L": (1, 0, 0), "R": (-1, 0, 0), "P": (0, 1, 0), "A": (0, -1, 0), "H": (0, 0, 1),
     "F": (0, 0, -1),
 }  # fmt: skip
+_MOST_LISTED = 3
+_LEAST_SINGLES = 5  # other series of one slice each, alike: no coincidence
 _AGAINST = 0.1  # cosine: a letter's own axis is at least 0.57 of the direction it leads
 
 
@@ -30,6 +32,7 @@ def folder_findings(
     """Which series was taken of which, and what was left out."""
     usable = [s for s in ranked if not s.rejected]
     yield from _mixed_series(usable, chosen)
+    yield from _single_slices(usable, chosen)
     if wanted is None:
         yield from _several_studies(usable, chosen)
         yield from _series_chosen(usable, chosen)
@@ -53,7 +56,9 @@ def _series_chosen(usable: Sequence[Series], chosen: Series) -> Iterator[Finding
     others = [s for s in usable if s.uid != chosen.uid]
     if not others:
         return
-    listed = "; ".join(f"{_name(s, usable)}: {s.reason}" for s in others)
+    listed = "; ".join(f"{_name(s, usable)}: {s.reason}" for s in others[:_MOST_LISTED])
+    if len(others) > _MOST_LISTED:
+        listed += f" and {len(others) - _MOST_LISTED} more"
     yield Finding(
         "series_chosen",
         "note",
@@ -61,6 +66,27 @@ def _series_chosen(usable: Sequence[Series], chosen: Series) -> Iterator[Finding
         f"({count_of(chosen.n_slices, 'slice')}); "
         f"not taken were {listed} (--series takes another).",
     )
+
+
+def _single_slices(usable: Sequence[Series], chosen: Series) -> Iterator[Finding]:
+    """Some anonymizers give each file a SeriesInstanceUID of its own."""
+    if chosen.n_slices != 1:
+        return
+    alike = [
+        s
+        for s in usable
+        if s.uid != chosen.uid
+        and s.n_slices == 1
+        and not plane_differences(chosen.slices[0], s.slices[0])
+    ]
+    if len(alike) >= _LEAST_SINGLES:
+        yield Finding(
+            "single_slices",
+            "fail",
+            f"Every slice has a series of its own ({len(alike) + 1} series of one slice with the "
+            "same orientation, pixel spacing and size), so only one slice was segmented; give the "
+            "files of the scan one SeriesInstanceUID.",
+        )
 
 
 def _name(series: Series, among: Sequence[Series]) -> str:

@@ -70,7 +70,7 @@ class Slice:
     """One plane: a single-frame file, or one frame of a multi-frame file (mm, LPS).
 
     `spacing_from` names the attribute that stood in for a missing PixelSpacing; `stack` is the
-    StackID of a frame.
+    StackID of a frame; `diameter` is the ReconstructionDiameter.
     """
 
     image: StoredImage
@@ -87,6 +87,7 @@ class Slice:
     temporal: int | None
     stack: str = ""
     spacing_from: str = ""
+    diameter: float | None = None
 
 
 def slices_of(image: StoredImage, ds: pydicom.Dataset) -> Iterator[Slice]:
@@ -164,6 +165,7 @@ def _slice(image: StoredImage, frame: int, levels: Sequence[pydicom.Dataset]) ->
         else temporal,
         stack="" if len(levels) == 1 else text_of(content, "StackID"),
         spacing_from=spacing_from,
+        diameter=number_of(levels[-1], "ReconstructionDiameter"),
     )
 
 

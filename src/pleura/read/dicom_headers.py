@@ -85,10 +85,7 @@ def read_headers(path: Path) -> list[Slice]:
                 ds = pydicom.dcmread(
                     file, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=not preamble
                 )
-                if (
-                    plain_text_of(ds, "SOPClassUID") == MEDIA_DIRECTORY
-                    or "DirectoryRecordSequence" in ds
-                ):
+                if _is_directory(ds):
                     return []
                 known = text_of(ds, "Modality") or plain_text_of(ds, "SOPClassUID")
                 if not known and not preamble:
@@ -103,6 +100,19 @@ def read_headers(path: Path) -> list[Slice]:
             raise UnreadableError(
                 f"The DICOM header of '{path.name}' is damaged; copy the file again."
             ) from error
+
+
+def _is_directory(ds: pydicom.Dataset) -> bool:
+    """A DICOMDIR; its class stands in the file meta information only (PS3.10 8.6)."""
+    return MEDIA_DIRECTORY in (
+        plain_text_of(_meta_of(ds), "MediaStorageSOPClassUID"),
+        plain_text_of(ds, "SOPClassUID"),
+    )
+
+
+def _meta_of(ds: pydicom.Dataset) -> pydicom.Dataset:
+    meta: pydicom.Dataset = getattr(ds, "file_meta", pydicom.Dataset())
+    return meta
 
 
 def _looks_like_old_dicom(start: bytes) -> bool:
@@ -135,8 +145,7 @@ def _stored_image(path: Path, ds: pydicom.Dataset) -> StoredImage:
         high_bit = stored - 1
     signed = integer_of(ds, "PixelRepresentation") == 1
     sop_class = plain_text_of(ds, "SOPClassUID")
-    meta = getattr(ds, "file_meta", pydicom.Dataset())
-    syntax = plain_text_of(meta, "TransferSyntaxUID")
+    syntax = plain_text_of(_meta_of(ds), "TransferSyntaxUID")
     return StoredImage(
         path=path,
         series_uid=plain_text_of(ds, "SeriesInstanceUID"),

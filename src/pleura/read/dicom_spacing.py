@@ -23,6 +23,7 @@ _EVEN_STEP_MM, _EVEN_STEP_FRACTION = 0.11, 0.05
 _MOSTLY_MISSING = 0.25  # of the slices: nothing measured in such a stack can be trusted
 _HOLES_AS_PATTERN = 1 / 3  # of the steps: so many holes are a protocol, not a loss
 _CONTRADICTION = 1.5  # between a header's distance and that of the positions
+_DIAMETER_FRACTION = 0.2  # by which a picture may differ from its ReconstructionDiameter
 _LEAST_ALTERNATING = 4  # steps
 _MOST_NAMED = 3
 
@@ -191,6 +192,30 @@ def _conflict(slices: Sequence[Slice], usual: float, mean: float) -> list[Findin
             "warn",
             f"The header's SpacingBetweenSlices is {claimed:.2f} mm, but the slices' positions are "
             f"{usual:.2f} mm apart; the positions were used, so check the volumes.",
+        )
+    ]
+
+
+def diameter_findings(first: Slice, spacing: Sequence[float]) -> list[Finding]:
+    """PixelSpacing (rows, columns; mm) against ReconstructionDiameter, PS3.3 C.8.2.1.
+
+    Cropped or resampled images, which are derived, may keep the diameter of what they came from.
+    """
+    image, diameter = first.image, first.diameter or 0.0
+    extents = image.rows * spacing[0], image.columns * spacing[1]
+    if image.image_type[:1] != ("ORIGINAL",) or diameter <= 0 or min(extents) <= 0:
+        return []
+    # Of a picture that is not square, either side may be meant.
+    if any(abs(extent / diameter - 1) <= _DIAMETER_FRACTION for extent in extents):
+        return []
+    name = first.spacing_from or "PixelSpacing"
+    return [
+        Finding(
+            "spacing_conflict",
+            "warn",
+            f"{image.columns} columns of {spacing[1]:.3g} mm ({name}) make {extents[1]:.0f} mm, "
+            f"but the header's ReconstructionDiameter is {diameter:.0f} mm; {name} was used, so "
+            "check the volumes.",
         )
     ]
 

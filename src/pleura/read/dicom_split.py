@@ -66,9 +66,13 @@ def differences(a: Sequence[Slice], b: Sequence[Slice]) -> list[str]:
         for name, mark in _MARKS.items()
         if mark(first) and mark(second) and mark(first) != mark(second)
     ]
-    if (first.image.rows, first.image.columns) != (second.image.rows, second.image.columns):
-        words.append("size")
-    return words + _unlike(first, second)
+    return words + plane_differences(first, second)
+
+
+def plane_differences(a: Slice, b: Slice) -> list[str]:
+    """In what two planes differ so that they can't be slices of one stack, in words."""
+    size = (a.image.rows, a.image.columns) != (b.image.rows, b.image.columns)
+    return ["size"] * size + _unlike(a, b)
 
 
 def _unlike(a: Slice, b: Slice) -> list[str]:

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pleura.errors import GeometryError
-from pleura.findings import Finding, count_of
+from pleura.findings import Finding, Severity, count_of
 from pleura.read.dicom_frames import Slice
-from pleura.read.dicom_spacing import spacing_findings
+from pleura.read.dicom_spacing import diameter_findings, spacing_findings
 from pleura.read.limits import check_grid
 from pleura.volume import Geometry
 
@@ -27,6 +27,7 @@ _SAME_POSITION_MM = 0.01
 # A sideways drift below this part of a pixel over the whole stack is rounding, not tilt.
 _DRIFT_PIXELS = 0.1
 _COMPLETE_PHASE = 0.8
+_POSITIONS_LOST = 8  # slices at one position: hardly a single place scanned so often
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,7 @@ def build_stack(slices: Sequence[Slice]) -> Stack:
             f"The slices have no PixelSpacing (as in '{first.image.path.name}'), so millimetres "
             "are unknown; export the series again with complete headers."
         )
-    findings = _assumptions(slices, spacing)
+    findings = [*_assumptions(slices, spacing), *diameter_findings(first, spacing)]
     row, column, normal = plane_axes(first.orientation or (1, 0, 0, 0, 1, 0))
     ordered, duplicate = _one_a_position(slices, normal)
     findings += duplicate
@@ -146,8 +147,12 @@ def _one_a_position(slices: Sequence[Slice], normal: Vector) -> tuple[list[Slice
     )
     if kept_name.startswith("only"):
         message = f"{len(slices)} slices share {where}; {kept_name} was used."
+    severity: Severity = "warn"
+    if len(places) == 1 and len(slices) >= _POSITIONS_LOST:
+        severity = "fail"
+        message = f"{message[:-1]}, for positions were probably lost; export the series again."
     return kept, [
-        Finding("duplicate_slices", "warn", message, f"{count_of(dropped, 'slice')} left out")
+        Finding("duplicate_slices", severity, message, f"{count_of(dropped, 'slice')} left out")
     ]
 
 

@@ -9,17 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pleura.errors import PleuraError, UnreadableError
+from pleura.errors import UnreadableError
 from pleura.read.dicom_headers import find_files, read_headers
 from pleura.read.dicom_series import FolderScan, Series
-from pleura.read.unchanged import check_unchanged
+from pleura.read.unchanged import changed, check_unchanged, checked_after
 
 
 @contextmanager
 def still_the_same(path: Path, scan: FolderScan, chosen: Series, whole: bool) -> Iterator[None]:
     """Check the chosen series' files around a block that reads their pixels.
-
-    Also after an error in the block: half a file explains why it could not be read.
 
     Args:
         path: what was scanned.
@@ -28,15 +26,8 @@ def still_the_same(path: Path, scan: FolderScan, chosen: Series, whole: bool) ->
     Raises:
         UnreadableError: a file changed or vanished, or more of the series came in meanwhile.
     """
-    try:
+    with checked_after(lambda: _check(path, scan, chosen, whole)):
         yield
-    except PleuraError as error:
-        try:
-            _check(path, scan, chosen, whole)
-        except UnreadableError as changed:
-            raise changed from error
-        raise
-    _check(path, scan, chosen, whole)
 
 
 def _check(path: Path, scan: FolderScan, chosen: Series, whole: bool) -> None:
@@ -45,10 +36,7 @@ def _check(path: Path, scan: FolderScan, chosen: Series, whole: bool) -> None:
         return
     for file in find_files(path):
         if file not in scan.stamps and _belongs(file, chosen):
-            raise UnreadableError(
-                f"{path} (in it '{file.name}') changed while it was read; "
-                "wait until it is written completely and run again."
-            )
+            raise changed(path, file)
 
 
 def _belongs(file: Path, chosen: Series) -> bool:

@@ -79,8 +79,9 @@ class Histogram:
     def peaks(self) -> tuple[int, int]:
         """The highest peak and the highest one far from it, the lower first."""
         first = self.peak(-np.inf, np.inf)
-        sides = [(-np.inf, first - _APART), (first + _APART, np.inf)]
-        second = self.peak(*max(sides, key=lambda side: self.count(*side)))
+        sides = [(_INT16.min, first - _APART), (first + _APART, _INT16.max + 1)]
+        # The wider one where neither holds any: beside int16's end there is no room.
+        second = self.peak(*max(sides, key=lambda side: (self.count(*side), side[1] - side[0])))
         return min(first, second), max(first, second)
 
     def _slice(self, low: float, high: float) -> slice:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pleura.body import BODY_HU, coarse_body, strides
+from pleura.read.padding import outside_circle
 from pleura.volume import HUArray
 
 _MIDDLE, _LOST_MIDDLE, _TISSUE_RIM = 0.8, 0.05, 0.1  # radius of the frame, shares
@@ -14,11 +15,19 @@ _MIDDLE, _LOST_MIDDLE, _TISSUE_RIM = 0.8, 0.05, 0.1  # radius of the frame, shar
 def inside_body(hu: HUArray, lost: npt.NDArray[np.bool_]) -> bool:
     """True when lost voxels lie in the body's hull in their slice, or a whole slice is lost.
 
+    Where all that lies outside a circle is lost, it is the field of view, which the body may
+    reach; what is lost within it counts as inside.
+
     Args:
         hu: (z, y, x), air where voxels were lost.
         lost: booleans of the same shape.
     """
-    if lost.all(axis=(1, 2)).any() or _cuts_tissue(hu, lost):
+    if lost.all(axis=(1, 2)).any():
+        return True
+    beyond = outside_circle(lost.astype(np.int16), 1, (1.0, 1.0))
+    if beyond is not None:
+        return bool((lost & ~beyond).any())
+    if _cuts_tissue(hu, lost):
         return True
     # A lost block must not shrink the body, so it counts as body when the hull is taken.
     body = coarse_body(np.where(lost, np.int16(0), hu))

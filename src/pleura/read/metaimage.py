@@ -23,6 +23,8 @@ _BYTES = {
     "LONG_LONG": 8, "ULONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8,
 }  # fmt: skip
 _DIMENSIONS = ("2", "3", "4")  # ITK writes beyond its memory for more than its ten, or for -1
+# ITK copies these to 255 bytes each, without a look at their length.
+_SHORT, _MOST_SHORT = ("Name", "Comment", "ObjectType", "ObjectSubType"), 255
 _GZIP = b"\x1f\x8b"
 _AGAIN = "copy or convert the scan again"
 
@@ -112,6 +114,9 @@ def _header(path: Path) -> tuple[Mapping[str, str], int, list[str]]:
             fields[key.strip()] = value.strip()
             if key.strip() == "NDims" and value.strip() not in _DIMENSIONS:
                 reason = f"NDims is {value.strip()[:40]!a}"
+                raise UnreadableError(f"{path} has a damaged header ({reason}); {_AGAIN}.")
+            if key.strip() in _SHORT and len(line) > _MOST_SHORT:
+                reason = f"{key.strip()} of {len(line)} bytes"
                 raise UnreadableError(f"{path} has a damaged header ({reason}); {_AGAIN}.")
             if key.strip() == "ElementDataFile":
                 break

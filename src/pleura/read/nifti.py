@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -23,9 +24,13 @@ if TYPE_CHECKING:
 
 Grid = tuple[npt.NDArray[Any], Geometry, Any, tuple[Finding, ...]]
 
+_QUIET = logging.Logger("nibabel", logging.CRITICAL)  # its own remarks go to standard error
+_AS_ERROR = logging.ERROR  # as it has by itself
 _MM_PER_UNIT = {"meter": 1000.0, "micron": 0.001}  # NIfTI's other units of length
 _MOST_TRAILING = 1 << 20  # bytes that may follow the voxels
 _MOST_EXTENSIONS = 1 << 26  # bytes that may come before them
+# 1 - b^2 - c^2 - d^2, by which a quaternion's first number is found, is rounded in float32.
+_QUATERNION_ROUNDING = 4e-7
 
 
 def read_nifti(path: Path) -> Grid:
@@ -43,7 +48,7 @@ def read_nifti(path: Path) -> Grid:
     packed = path.name.lower().endswith(".gz")
     with open_gzip(path) if packed else path.open("rb") as stream:
         image = _unread(stream, path)
-        _check_claims(image.header, path, packed)
+        _check_claims(image, path, packed)
         read = from_nibabel(image, str(path))
         if packed:  # the checksum behind the voxels is only compared by reading on
             stream.read(_MOST_TRAILING)
@@ -69,14 +74,21 @@ def _unread(stream: IO[bytes] | GzipFile, path: Path) -> Any:
             "copy or convert the scan again."
         )
     length = kind.header_class.template_dtype.itemsize
-    header = kind.header_class(start + stream.read(length - len(start)))
+    header = kind.header_class(start + stream.read(length - len(start)), check=False)
+    header.check_fix(_QUIET, _AS_ERROR)
     return kind(kind.ImageArrayProxy(stream, header.copy(), mmap=False), None, header)
 
 
-def _check_claims(header: Any, path: Path, packed: bool) -> None:
+def _check_claims(image: Any, path: Path, packed: bool) -> None:
+    header = image.header
     shape = three_dimensions(header.get_data_shape(), str(path))
-    dtype, offset = header.get_data_dtype(), header.get_data_offset()
+    dtype, offset = header.get_data_dtype(), image.dataobj.offset  # the header forgets its own
     voxels, size = math.prod(shape) * dtype.itemsize, path.stat().st_size
+    if offset < len(header.binaryblock):  # nibabel lets 0 pass, which stands for "unset"
+        raise UnreadableError(
+            f"{path} claims that its voxels begin within its header (at byte {offset}); "
+            "convert the scan again."
+        )
     if packed and offset > _MOST_EXTENSIONS:
         raise UnreadableError(
             f"{path} claims {offset} bytes before its voxels; it is damaged, "
@@ -115,7 +127,46 @@ def from_nibabel(image: Any, where: str) -> Grid:
     array = _numbers(image)
     affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
     array = array.reshape(shape).transpose(2, 1, 0)
-    return array, Geometry((shape[2], shape[1], shape[0]), affine), header, findings
+    geometry = Geometry((shape[2], shape[1], shape[0]), affine)
+    if header is not None and header["qform_code"] > 0 and header["sform_code"] > 0:
+        findings = (*findings, *_orientation_conflict(header, geometry))
+    return array, geometry, header, findings
+
+
+def _orientation_conflict(header: Any, geometry: Geometry) -> list[Finding]:
+    """A qform that is mirrored or more than half a voxel from the sform at a corner of the grid.
+
+    A sheared sform is only looked at for mirroring, as no qform can repeat it.
+    """
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        qform, sform = header.get_qform(), header.get_sform()
+        turn = header.get_qform_quaternion()[0]
+    except (HeaderDataError, ValueError):  # quaternions or spacings that are none
+        return []
+    if not np.isfinite(qform).all():
+        return []
+    mirrored = np.linalg.det(qform[:3, :3]) * np.linalg.det(sform[:3, :3]) < 0
+    if not (mirrored or geometry.is_orthogonal):
+        return []
+    corners = np.indices((2, 2, 2)).reshape(3, -1).T * (np.array(geometry.shape_zyx[::-1]) - 1)
+    apart = np.linalg.norm(corners @ (qform - sform)[:3, :3].T + (qform - sform)[:3, 3], axis=1)
+    lever = np.linalg.norm(corners @ sform[:3, :3].T, axis=1)
+    rounding = 2 * (np.sqrt(turn**2 + _QUATERNION_ROUNDING) - turn) * lever
+    voxel = np.linalg.norm(sform[:3, :3], axis=0).min()
+    if not mirrored and (apart - rounding).max() <= voxel / 2:
+        return []
+    millimetres = apart.max() * _MM_PER_UNIT.get(header.get_xyzt_units()[0], 1.0)
+    return [
+        Finding(
+            "orientation_conflict",
+            "warn",
+            f"The NIfTI header's qform and sform are up to {millimetres:.1f} mm apart"
+            f"{' and mirror each other' if mirrored else ''}; the sform was taken, but other tools "
+            "may take the qform, so check the sides and the place.",
+        )
+    ]
 
 
 def _numbers(image: Any) -> npt.NDArray[Any]:

@@ -38,6 +38,7 @@ class Offset:
     tissue: int
     misfit: float  # mean difference from -1000 and from fat or muscle, in HU
     rival: int = 0  # another shift that fits nearly as well
+    rises: bool = True  # air has a peak of its own; without, a shift can be a rival only
 
     @property
     def finding(self) -> Finding:
@@ -55,11 +56,12 @@ class Offset:
 def find_offset(histogram: Histogram) -> Offset | None:
     """The one offset that makes HU of a scan's values; None when no one does for certain."""
     fits = [fit for shift in _SHIFTS if (fit := _fit(histogram, shift)) is not None]
-    if not fits:
+    certain = [fit for fit in fits if fit.rises]
+    if not certain:
         return None
-    least = min(fit.misfit for fit in fits)
+    least = min(fit.misfit for fit in certain)
+    best = next(fit for fit in certain if fit.misfit < least + _TIE)
     close = [fit for fit in fits if fit.misfit < least + _CLOSE]
-    best = next(fit for fit in close if fit.misfit < least + _TIE)
     return replace(best, rival=next((fit.shift for fit in close if fit is not best), 0))
 
 
@@ -86,10 +88,9 @@ def _fit(histogram: Histogram, shift: int) -> Offset | None:
     inside = hu.without([int(hu.values()[0])])
     measured = inside.share(*_AIR) >= _LEAST_AIR
     air = (inside if measured else hu).peak(*_AIR)
-    if hu.count(air - 16, air + 17) < _AIR_RISES * hu.count(air + 34, air + 67):
-        return None
+    rises = hu.count(air - 16, air + 17) >= _AIR_RISES * hu.count(air + 34, air + 67)
     differences = [tissue - (_FAT if tissue < _BETWEEN else _MUSCLE)]
     if measured:
         differences.append(air + 1000)
     misfit = abs(sum(differences) / len(differences))
-    return Offset(shift, air - shift, tissue - shift, misfit)
+    return Offset(shift, air - shift, tissue - shift, misfit, rises=rises)

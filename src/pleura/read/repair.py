@@ -79,7 +79,7 @@ def find_repair(volume: Volume, orientation: Orientation, coarse: HUArray, where
     """
     low, high = int(volume.array.min()), int(volume.array.max())
     check_range(low, high, where)
-    histogram = Histogram.of(volume.array)
+    whole = histogram = Histogram.of(volume.array)
     canonical: HUArray = orientation.apply(volume.array)  # type: ignore[assignment]
     corner = pads.corner_value(canonical)
     outside = None
@@ -100,7 +100,10 @@ def find_repair(volume: Volume, orientation: Orientation, coarse: HUArray, where
             "convert it again with the values as the scanner gave them."
         )
     problem = no_negative(low, high) if low >= 0 else scale_problem(measured)
-    offset = _certain_offset(histogram, measured, problem, where) if problem else None
+    # Of the least value the offset's search knows that air may have been cut off there.
+    is_least = corner is not None and corner < measured.values()[0]
+    searched = whole if is_least else histogram
+    offset = _certain_offset(searched, measured, problem, where) if problem else None
     shift = 0 if offset is None else offset.shift
     findings = [] if offset is None else [offset.finding]
     if shift:

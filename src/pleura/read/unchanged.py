@@ -7,7 +7,7 @@ A stamp costs one `stat`, of a folder one listing; the voxels aren't read twice.
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,29 +63,43 @@ def check_unchanged(scan: Path, before: Stamps) -> None:
     """
     for path, stamp in before.items():
         if stamp_of(path) != stamp:
-            which = "" if path == scan else f" (in it '{path.name}')"
-            raise UnreadableError(
-                f"{scan}{which} changed while it was read; "
-                "wait until it is written completely and run again."
-            )
+            raise changed(scan, path)
+
+
+def changed(scan: Path, path: Path) -> UnreadableError:
+    """The error over a file of a scan that isn't what it was."""
+    which = "" if path == scan else f" (in it '{path.name}')"
+    return UnreadableError(
+        f"{scan}{which} changed while it was read; "
+        "wait until it is written completely and run again."
+    )
+
+
+@contextmanager
+def checked_after(check: Callable[[], None]) -> Iterator[None]:
+    """Call `check` behind a block that reads, even after an error in it.
+
+    Half a file explains why it could not be read, so then what `check` raises (UnreadableError)
+    takes the error's place.
+    """
+    try:
+        yield
+    except Exception as error:
+        try:
+            check()
+        except UnreadableError as explained:
+            raise explained from error
+        raise
+    check()
 
 
 @contextmanager
 def unchanged(scan: Path, *more: Path) -> Iterator[None]:
     """Check a scan's files around a block that reads them.
 
-    Also after an error in the block: half a file explains why it could not be read.
-
     Raises:
         UnreadableError: a file changed meanwhile.
     """
     before = stamps_of((scan, *more))
-    try:
+    with checked_after(lambda: check_unchanged(scan, before)):
         yield
-    except Exception as error:
-        try:
-            check_unchanged(scan, before)
-        except UnreadableError as changed:
-            raise changed from error
-        raise
-    check_unchanged(scan, before)

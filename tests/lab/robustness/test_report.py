@@ -9,7 +9,7 @@ import pytest
 
 from pleura.lab.perturb import PERTURBATIONS
 from pleura.lab.robustness.points import CLEAN, Point, Report
-from pleura.lab.robustness.report import set_tables, write_report
+from pleura.lab.robustness.report import write_report
 from pleura.lab.robustness.tables import tables
 
 FACTS = {"model": "lungs 1 abc", "engine": "openvino int8", "perturbations": "1"}
@@ -90,8 +90,3 @@ def test_the_page_keeps_its_words(tmp_path: Path) -> None:
     drawn = (folder / "dice.svg").read_text()
     ElementTree.fromstring(drawn)
     assert ">noise<" in drawn and ">flip<" in drawn and ">metal<" not in drawn
-
-
-def test_a_page_without_end_marker_stays() -> None:
-    text = "<!-- robustness: run -->\nwords"
-    assert set_tables(text, {"run": ["new"]}) == text

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pleura.errors import UnreadableError
+from pleura.lab.csv_rows import read_rows, write_rows
+from pleura.lab.finding_codes import warned
 from pleura.lab.perturb import Perturbation
-from pleura.write.atomic import write_bytes
 
 CLEAN = "clean"  # the row that says what the scan itself was told
 
@@ -44,8 +42,7 @@ class Point:
     @cached_property
     def warnings(self) -> frozenset[str]:
         """Codes of warnings and failures."""
-        words = (word.partition(":") for word in self.findings.split())
-        return frozenset(code for severity, _, code in words if severity != "note")
+        return warned(self.findings)
 
 
 _COLUMNS = tuple(field.name for field in fields(Point))
@@ -54,29 +51,19 @@ _NUMBERS = ("strength", "dice", "dice_sides", "hd95_mm", "volume_change_percent"
 
 def write_points(points: Iterable[Point], file: Path) -> None:
     """CSV, five digits, empty where there is no number; atomically."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, _COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for point in points:
-        row = asdict(point)
-        for name in _NUMBERS:
-            row[name] = "" if row[name] is None else f"{row[name]:.5g}"
-        writer.writerow(row)
-    write_bytes(file, stream.getvalue().encode())
+    write_rows(map(_row, points), _COLUMNS, file)
 
 
 def read_points(file: Path) -> list[Point]:
     """Points of `write_points`; raises UnreadableError: no such file, or not such a file."""
-    if not file.is_file():
-        raise UnreadableError(f"There is no {file}; run the benchmark without --report first.")
-    with file.open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    if rows and tuple(rows[0]) != _COLUMNS:
-        raise UnreadableError(f"{file} has other columns; remove it and run the benchmark again.")
-    try:
-        return [_point(row) for row in rows]
-    except ValueError as error:
-        raise UnreadableError(f"{file} is damaged ({error}); remove it and run again.") from error
+    return read_rows(file, _COLUMNS, _point)
+
+
+def _row(point: Point) -> dict[str, Any]:
+    row = asdict(point)
+    for name in _NUMBERS:
+        row[name] = "" if row[name] is None else f"{row[name]:.5g}"
+    return row
 
 
 def _point(row: Mapping[str, str]) -> Point:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from pleura.lab.pages import set_page
 from pleura.lab.perturb import Perturbation
 from pleura.lab.robustness.plot import dice_svg
 from pleura.lab.robustness.points import Point, Report
@@ -12,20 +13,6 @@ from pleura.lab.robustness.tables import tables
 from pleura.write.atomic import write_bytes
 
 PLOT = "dice.svg"
-
-
-def set_tables(text: str, blocks: Mapping[str, Sequence[str]]) -> str:
-    """The page with new lines between the markers that it has; the rest stays.
-
-    Markers are `<!-- robustness: NAME -->` and `<!-- /robustness: NAME -->`.
-    """
-    for name, lines in blocks.items():
-        start, end = f"<!-- robustness: {name} -->", f"<!-- /robustness: {name} -->"
-        before, found, rest = text.partition(start)
-        _, closed, after = rest.partition(end)
-        if found and closed:
-            text = "\n".join([f"{before}{start}", "", *lines, "", f"{end}{after}"])
-    return text
 
 
 def write_report(
@@ -47,6 +34,5 @@ def write_report(
         for one in known
     }
     write_bytes(folder / PLOT, dice_svg(curves).encode())
-    if page.is_file():
-        write_bytes(page, set_tables(page.read_text(encoding="utf-8"), blocks).encode())
+    set_page(page, "robustness", blocks)
     return blocks
