@@ -109,10 +109,15 @@ def test_a_signal_does_not_wait_for_a_slow_disk(
 ) -> None:
     """Only the renaming may not be disturbed; writing may take long."""
     flush = atomic._flush
+    interrupt = signal.default_int_handler  # a shell has jobs in the background ignore Ctrl-C
 
     def stopped(path: Path) -> None:
         if path.name == name:
-            signal.raise_signal(signal.SIGINT)
+            before = signal.signal(signal.SIGINT, interrupt)
+            try:
+                signal.raise_signal(signal.SIGINT)
+            finally:
+                signal.signal(signal.SIGINT, before)
             raise AssertionError("Ctrl-C was put off")
         flush(path)
 
