@@ -67,7 +67,7 @@ def test_apply_is_separable_and_float32() -> None:
 
 
 def blas_threads() -> set[int]:
-    """Of numpy's BLAS; other tests may have loaded scipy's beside it, which resampling never uses."""
+    """Of numpy's BLAS; scipy's, which other tests load beside it, is never used here."""
     return {
         each["num_threads"]
         for each in threadpool_info()
