@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pleura.classical import airways, inner_air
+from pleura.lab.ways import registering
 from pleura.labels import LEFT, RIGHT
 from pleura.volume import HUArray, LabelArray
 
@@ -52,16 +53,7 @@ class Scene:
 
 Way = Callable[[Scene], LabelArray]
 CORRUPTIONS: dict[str, Way] = {}
-
-
-def way(name: str) -> Callable[[Way], Way]:
-    """Enter a function into `CORRUPTIONS`, in the order of the tables in docs/quality.md."""
-
-    def register(make: Way) -> Way:
-        CORRUPTIONS[name] = make
-        return make
-
-    return register
+way = registering(CORRUPTIONS)
 
 
 @way("left lung missing")

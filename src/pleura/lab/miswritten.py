@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pleura.lab.ways import registering
 from pleura.volume import Geometry, Volume, nibabel_image
 
 Array = npt.NDArray[Any]
@@ -40,14 +41,7 @@ class Miswritten:
 
 Way = Callable[[Volume, Array, np.random.Generator], Miswritten]
 MISWRITTEN: dict[str, Way] = {}
-
-
-def way(name: str) -> Callable[[Way], Way]:
-    def register(make: Way) -> Way:
-        MISWRITTEN[name] = make
-        return make
-
-    return register
+way = registering(MISWRITTEN)
 
 
 def _numbers(name: str, change: Callable[[Array], Array]) -> None:

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pleura.read.dicom_frames import Slice
+from pleura.read.scale import NO_AIR_BELOW
 from pleura.volume import AIR_HU, HUArray
 
 # A padding value that would mean tissue in HU is a wrong header entry, not padding.
 _TISSUE_FROM_HU, _TISSUE_TO_HU = -900.0, 3000.0
-_FAR_BELOW_AIR = -1350  # 25 % below -1000, and noise
 _BLUR_HU = 150  # how far lossy compression moves most of the padding
 _MOSTLY = 0.9
 _LEAST_SHARE = 0.005
@@ -51,7 +51,7 @@ def padding_mask(values: npt.NDArray[Any], item: Slice) -> npt.NDArray[np.bool_]
         return None
     slope, intercept = rescale_of(item)
     low, high = map(float, item.image.padding)
-    if item.image.lossy and limits[1] < _FAR_BELOW_AIR and slope > 0:
+    if item.image.lossy and limits[1] < NO_AIR_BELOW and slope > 0:
         low, high = -np.inf, (_half_way(limits[1]) - intercept) / slope
     mask: npt.NDArray[np.bool_] = (values >= low) & (values <= high)
     return mask
@@ -68,7 +68,7 @@ def blurred_padding(hu: HUArray, slices: Sequence[Slice]) -> int:
     """
     if not all(item.image.lossy for item in slices):
         return 0
-    low = hu[hu < _FAR_BELOW_AIR].astype(np.int32)
+    low = hu[hu < NO_AIR_BELOW].astype(np.int32)
     if low.size < _LEAST_SHARE * hu.size:
         return 0
     level = int(np.argmax(np.bincount(low - _INT16.min))) + _INT16.min

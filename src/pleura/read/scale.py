@@ -12,7 +12,7 @@ from pleura.findings import Finding
 from pleura.read.histogram import Histogram
 from pleura.volume import AIR_HU, HUArray
 
-_FAR_BELOW_AIR = -1350  # 25 % below -1000, and noise
+NO_AIR_BELOW = -1350  # 25 % below -1000, and noise
 _NEAR_AIR = (-1250.0, -600.0)
 _NOTEWORTHY = 60.0  # HU by which room air may be off
 _APART = (700, 1300)  # between the peaks of air and body
@@ -27,7 +27,7 @@ def scale_problem(histogram: Histogram) -> str | None:
         return "has no air, but much near 1000, so its rescale to HU is missing"
     if histogram.share(600, 1400) > max(0.10, 3 * histogram.share(-250, 250)):
         return "has far more near 1000 than soft tissue near 0, so its scale is wrong"
-    if histogram.share(-np.inf, _FAR_BELOW_AIR) > 0.20:
+    if histogram.share(-np.inf, NO_AIR_BELOW) > 0.20:
         return "lies far below air (-1000 HU) in large parts, so its scale is wrong"
     if histogram.share(-np.inf, -620) < 0.01 and histogram.share(-600, -300) > 0.20:
         return "has its air above -600 instead of -1000, so its scale is wrong"
@@ -69,7 +69,7 @@ def room_air(
     rim = _rim(coarse)
     if filled:
         rim = rim[rim != AIR_HU]
-    rim = rim[rim > _FAR_BELOW_AIR]
+    rim = rim[rim > NO_AIR_BELOW]
     air = rim[rim < -600]
     # In a crop the rim is tissue, or lung here and there; only a rim of air tells. Padding shows
     # that nothing was cropped, so less will do.
