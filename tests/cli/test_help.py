@@ -12,7 +12,10 @@ import pytest
 from pleura.record import schema
 from tests.scans import Pleura
 
-COMMANDS = ("segment", "info", "evaluate", "prepare", "train", "study", "benchmark", "export")
+COMMANDS = (
+    "segment", "info", "evaluate", "prepare", "pseudo-label", "check-labels", "train", "study",
+    "benchmark", "export",
+)  # fmt: skip
 HEAVY = {"numpy", "torch", "SimpleITK", "nibabel", "onnxruntime", "pydicom", "rich.progress"}
 
 

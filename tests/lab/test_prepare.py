@@ -446,10 +446,10 @@ def test_whatever_happens_to_one_scan_the_others_are_prepared(tmp_path, phantom,
     }
     whole = prepare.load_pair
 
-    def failing(pair):
+    def failing(pair, sides):
         if pair.name in trouble:
             raise trouble[pair.name]
-        return whole(pair)
+        return whole(pair, sides)
 
     monkeypatch.setattr(prepare, "load_pair", failing)
     report = prepare_source(source, tmp_path / "store", PrepareOptions())

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pleura.lab.sides import add_to_nearer_side, sides_from_geometry, sides_look_swapped
+from pleura.lab.sides import (
+    add_to_nearer_side,
+    crossing_pieces,
+    sides_from_geometry,
+    sides_look_swapped,
+)
 from pleura.volume import Geometry, Volume
 from tests.lab.small_store import small_chest, turned
 
@@ -40,6 +45,18 @@ def test_a_lung_may_reach_a_little_across_but_lungs_that_touch_have_no_sides(pha
     sides = sides_from_geometry(crumb, volume)
     assert sides is not None
     assert ((sides[0] | sides[1]) == crumb).all() and not (sides[0] & sides[1]).any()
+
+
+def test_only_pieces_that_cross_have_no_side(phantom):
+    volume = Volume(phantom.hu, phantom.geometry)
+    touching = np.zeros(phantom.labels.shape, dtype=bool)
+    touching[3, 30:32, 20:44] = True
+    beside = np.zeros_like(touching)
+    beside[0, 30:40, 5:15] = True  # two slices from the others
+    right, left, crossing = crossing_pieces(touching | beside, volume)
+    np.testing.assert_array_equal(crossing, touching)
+    np.testing.assert_array_equal(right, beside)
+    assert not left.any()
 
 
 def test_thousands_of_crumbs_each_get_their_side(phantom):

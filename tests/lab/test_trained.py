@@ -12,7 +12,7 @@ import torch
 from pleura.errors import UsageError
 from pleura.lab.config import DistillationOptions, NetworkOptions, TrainConfig
 from pleura.lab.store import Store
-from pleura.lab.train import train
+from pleura.lab.train import build_network, train
 from pleura.lab.trained import Teacher, load_run, network_of
 from pleura.model_spec import Preprocessing
 from tests.lab.tiny import StopAfter, StoppedError, whole
@@ -130,3 +130,23 @@ def test_a_teacher_s_folder_may_lie_anywhere_and_is_only_read(pupil, teacher, tm
     assert torch.equal(Teacher(there, CPU)(images), Teacher(pupil, CPU)(images))
     train(there, tmp_path / "run")
     assert {path.name: path.read_bytes() for path in moved.iterdir()} == before
+
+
+def started(config: TrainConfig, run: Path) -> TrainConfig:
+    return replace(config, network=replace(config.network, start=str(run)))
+
+
+def test_training_goes_on_from_the_best_weights_of_a_run(config, teacher):
+    best = load_run(teacher, "best").network.state_dict()
+    ours = build_network(started(config, teacher)).state_dict()
+    assert ours.keys() == best.keys() and all(torch.equal(ours[k], best[k]) for k in best)
+    assert not torch.equal(ours["encoder.conv1.weight"],
+                           build_network(config).state_dict()["encoder.conv1.weight"])  # fmt: skip
+
+
+def test_a_start_of_another_network_is_refused_in_one_sentence(config, teacher):
+    wide = replace(config, network=NetworkOptions(width=0.5, start=str(teacher)))
+    with pytest.raises(UsageError, match=r"holds another network .* can't start from it\.$"):
+        build_network(wide)
+    with pytest.raises(UsageError, match="train first"):
+        build_network(started(config, teacher / "none"))

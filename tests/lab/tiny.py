@@ -19,6 +19,7 @@ from pleura.lab.augment import AugmentOptions
 from pleura.lab.checkpoint import read_state
 from pleura.lab.config import OptimizerOptions, TrainConfig
 from pleura.lab.dataset import SamplingOptions, TrainingSlices, WholeScan
+from pleura.lab.disease import DiseaseOptions
 from pleura.lab.network import ResUNet
 from pleura.lab.run_folder import read_metrics
 from pleura.lab.store import Store
@@ -28,6 +29,7 @@ STEPS, EPOCH = 6, 3
 # Goes the way of augmented slices with every range at 0.
 STILL = AugmentOptions(**{f.name: 0.0 for f in fields(AugmentOptions) if f.name != "enabled"})
 RULES = Preprocessing(long_side=64)
+HEALTHY = DiseaseOptions()
 SAMPLING = SamplingOptions(batch_size=6, canvas=(64, 64))
 
 
@@ -60,14 +62,16 @@ class Drawing:
     augment: AugmentOptions
     preprocessing: Preprocessing
     seed: int = 0
+    disease: DiseaseOptions = HEALTHY
 
 
 def slices_of(
     store: Store, sampling: SamplingOptions = SAMPLING, augment: AugmentOptions = STILL,
     seed: int = 0, rules: Preprocessing = RULES, in_order: bool = False,
+    disease: DiseaseOptions = HEALTHY,
 ) -> TrainingSlices:  # fmt: skip
     """Batches of a store's training scans."""
-    drawing = Drawing(sampling, augment, rules, seed)
+    drawing = Drawing(sampling, augment, rules, seed, disease)
     return TrainingSlices(store, list(store.of_role("train")), drawing, in_order)
 
 

@@ -24,6 +24,15 @@ _COMMANDS = {
     "info": ("pleura.cli.info:info", "Show what is in a scan, and what is wrong with it."),
     "evaluate": ("pleura.cli.evaluate:evaluate", "Compare masks with reference masks."),
     "prepare": ("pleura.cli.prepare:prepare", "Make a training store from labelled scans."),
+    "pseudo-label": (
+        "pleura.cli.pseudo_label:pseudo_label",
+        "Label scans by a model, and keep what its verdict lets in, to train on.",
+    ),
+    "check-labels": (
+        "pleura.cli.check_labels:check_labels",
+        "List the labels that cross-validation disagrees with (needs pleura[lab]).",
+    ),
+    "pack": ("pleura.cli.pack:pack", "Pack a training store into one small file."),
     "train": ("pleura.cli.train:train", "Train a network from a config (needs pleura[lab])."),
     "study": (
         "pleura.cli.study:study",

@@ -24,14 +24,15 @@ def prepare(
     images: Annotated[tuple[Path, ...], Parameter(name="--images")] = (),
     long_side: int = 384,
     frame: str = "body",
+    sides_by_model: str | None = None,
     json: bool = False,
 ) -> int:
     """Make (or renew) one source of a training store from labelled scans, split by patient.
 
     SOURCE is LUNA16, COVID-19-CT-Seg, TotalSegmentator's data set, imagesTr and labelsTr (nnU-Net,
-    Decathlon), images and labels (or masks), or DICOM CT with SEG or RTSTRUCT files. What was
-    found and left out is in STORE/SET/report.json. Several sources share one STORE: call it once
-    for each.
+    Decathlon), images and labels (or masks), DICOM CT with SEG or RTSTRUCT files, or what `pleura
+    pseudo-label` wrote. What was found and left out is in STORE/SET/report.json. Several sources
+    share one STORE: call it once for each.
 
     Parameters
     ----------
@@ -43,7 +44,8 @@ def prepare(
         Label scheme: pleura, luna16, lungmask, totalseg-lobes, covid-19-ct-seg or merged. Default:
         what the layout says, else pleura, or luna16 when the labels are exactly 3, 4 (and 5).
     layout
-        luna16, covid-19-ct-seg, totalsegmentator, images-labels or dicom. Default: found out.
+        luna16, covid-19-ct-seg, totalsegmentator, pseudo-labels, images-labels or dicom. Default:
+        found out.
     split
         CSV with the columns set, name, patient, role. Default: by a hash of the patient.
     patients
@@ -57,6 +59,9 @@ def prepare(
         Pixels of a stored slice along its longer side, at most; 32 or more.
     frame
         What is kept of a slice: body (with a margin), or whole for a config with crop = "none".
+    sides_by_model
+        A bundled model's name (lungs) or a model folder: it draws the line between lungs that touch
+        where the labels name no sides. Which pixels are lung stays as it is. Default: no sides.
     json
         Print the report as one JSON object.
     """
@@ -70,7 +75,7 @@ def prepare(
 
     options = PrepareOptions(
         labels, images, layout, split, patients, set_name,
-        StoreGrid(long_side=long_side, frame=frame),
+        StoreGrid(long_side=long_side, frame=frame), sides_by_model,
     )  # fmt: skip
     console = Console(stderr=True)
     report = prepare_source(

@@ -24,7 +24,7 @@ from pleura.errors import (
     as_pleura_error,
 )
 
-_RESUMABLE = ("train", "study")
+_RESUMABLE = ("train", "study", "pseudo-label")
 
 
 class InterruptError(PleuraError):

@@ -12,6 +12,7 @@ from pleura.errors import ModelError, UsageError
 from pleura.lab.augment import AugmentOptions
 from pleura.lab.config_values import fits, is_number, is_pair, shown, wanted
 from pleura.lab.dataset import SamplingOptions
+from pleura.lab.disease import DiseaseOptions
 from pleura.lab.losses import check_loss
 from pleura.lab.network import ENCODER_DEPTHS
 from pleura.labels import CHANNEL_SETS, CHANNELS
@@ -40,6 +41,8 @@ class NetworkOptions:
         width: share of the published channels in every layer, 1 for the ResUNet itself.
         encoder_weights: a state dict for the encoder's start; None: random.
         freeze_norm: batch norms keep their statistics, for batches too small to measure them.
+        start: a finished run of such a network whose best weights training goes on from; None:
+            random ones.
     """
 
     encoder: str = "resnet18"
@@ -47,6 +50,7 @@ class NetworkOptions:
     width: float = 1.0
     encoder_weights: str | None = None
     freeze_norm: bool = False
+    start: str | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,7 @@ class TrainConfig:
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     augment: AugmentOptions = field(default_factory=AugmentOptions)
+    disease: DiseaseOptions = field(default_factory=DiseaseOptions)
     distillation: DistillationOptions = field(default_factory=DistillationOptions)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
 
@@ -196,8 +201,16 @@ def _checks(config: TrainConfig) -> Iterator[tuple[bool, str]]:
     yield is_number(share) and 0 <= share <= 1, "distillation.share must lie between 0 and 1."
     teacher = config.distillation.teacher
     yield teacher is None or isinstance(teacher, str), "distillation.teacher must be a run's name."
-    start = config.network.encoder_weights
-    yield start is None or isinstance(start, str), "network.encoder_weights must be a file's name."
+    start, weights_file = config.network.start, config.network.encoder_weights
+    yield (
+        weights_file is None or isinstance(weights_file, str),
+        "network.encoder_weights must be a file's name.",
+    )
+    yield start is None or isinstance(start, str), "network.start must be a run's folder."
+    yield (
+        start is None or weights_file is None,
+        "network.start and network.encoder_weights can't both give the first weights; leave one.",
+    )
     yield (
         len(sampling.canvas) == 2
         and all(n >= _SMALLEST_CANVAS and n % 32 == 0 for n in sampling.canvas),
@@ -209,6 +222,12 @@ def _checks(config: TrainConfig) -> Iterator[tuple[bool, str]]:
         f"preprocessing.long_side ({rules.long_side}), so that training and inference see pixels "
         "of one size.",
     )
+    disease = config.disease
+    yield (
+        0 <= disease.share <= 1 and 0 <= disease.donors <= 1,
+        "disease.share and disease.donors must lie between 0 and 1.",
+    )
+    yield min(disease.odds().values()) >= 0, "The odds of a disease can't be negative."
     rate, decay = optimizer.learning_rate, optimizer.weight_decay
     yield is_number(rate) and rate > 0, "optimizer.learning_rate must be a number above 0."
     yield is_number(decay) and decay >= 0, "optimizer.weight_decay must be a number from 0 on."

@@ -18,7 +18,16 @@ from torch.nn import functional as F
 from pleura.body import Box
 from pleura.errors import UsageError
 from pleura.findings import count_of
-from pleura.lab.augment import AugmentOptions, Batch, affine_matrices, augment_intensity, swap_sides
+from pleura.lab.augment import (
+    AugmentOptions,
+    Batch,
+    affine_matrices,
+    augment_intensity,
+    displacement,
+    swap_sides,
+    turned,
+)
+from pleura.lab.disease import DiseaseOptions, Donor, Field, diseased_slice, lesions_of
 from pleura.lab.store import Scan, Store
 from pleura.labels import CHANNELS
 from pleura.model_spec import Preprocessing
@@ -58,6 +67,8 @@ class DrawingConfig(Protocol):
     @property
     def preprocessing(self) -> Preprocessing: ...
     @property
+    def disease(self) -> DiseaseOptions: ...
+    @property
     def seed(self) -> int: ...
 
 
@@ -80,6 +91,7 @@ class TrainingSlices:
     ) -> None:
         self.store, self.sampling, self.augment = store, config.sampling, config.augment
         self.preprocessing, self.seed = config.preprocessing, config.seed
+        self.disease = config.disease
         self.in_order, sampling = in_order, config.sampling
         sources = {scan.source for scan in store.scans}
         for name in sampling.weights or {}:
@@ -101,11 +113,36 @@ class TrainingSlices:
             )
         # It takes a look at all targets, which slices in order don't need.
         self._probability = None if in_order else self._probabilities()
+        # A look at all images, too.
+        self._donors = self._lesions() if self.disease.share * self.disease.donors > 0 else []
 
     @property
     def steps_per_pass(self) -> int:
         """Batches that show each slice once; the last may be smaller."""
         return -(-len(self._slices) // self.sampling.batch_size)
+
+    def _lesions(self) -> list[Donor]:
+        """Dense lesions of the scans that train, whose texture painted ones take."""
+        found: list[Donor] = []
+        for scan in self.scans:
+            for z in range(scan.shape[0]):
+                found += lesions_of(*self._slice(scan, z)[:2], scan.spacing_mm)
+        return found
+
+    def _slice(self, scan: Scan, z: int) -> tuple[Field, Field, Field]:
+        """HU (1, h, w), occupancy of both lungs (1, h, w) and targets (c, h, w), 0 to 1."""
+        targets = self.store.targets(scan, z, z + 1)[0].astype(np.float32) / 255
+        lungs = targets[:2].sum(axis=0, keepdims=True).clip(max=1)
+        return self.store.images(scan, z, z + 1).astype(np.float32), lungs, targets
+
+    def _drawn(self, scan: Scan, z: int, rng: np.random.Generator) -> tuple[Field, Field]:
+        """HU (1, h, w) and targets (c, h, w) of a slice, some of them with painted disease."""
+        hu, lungs, targets = self._slice(scan, z)
+        if self.disease.share <= 0:
+            return hu, targets
+        hu, still_lung = diseased_slice(hu, lungs, scan.spacing_mm, self.disease, self._donors, rng)
+        targets[:2] *= still_lung
+        return hu, targets
 
     def _wanted(self, scan: Scan) -> bool:
         return not self.sampling.weights or self.sampling.weights.get(scan.source, 0) > 0
@@ -161,12 +198,13 @@ class TrainingSlices:
             images, targets = (torch.stack(part) for part in zip(*pairs, strict=True))
             return images, targets, known
         matrices = affine_matrices(self.augment, len(chosen), generator)
+        mirrored = (matrices[:, 0, 0] < 0) & known[:, 0]
+        grids = self._grids(chosen, matrices, generator)
         items = [
-            self._warped(self._slices[index], matrix)
-            for index, matrix in zip(chosen, matrices, strict=True)
+            self._sampled(self._slices[index], grid, rng)
+            for index, grid in zip(chosen, grids, strict=True)
         ]
         stacked = torch.stack(items)
-        mirrored = (matrices[:, 0, 0] < 0) & known[:, 0]
         targets = swap_sides(stacked[:, 1:], mirrored)
         batch = augment_intensity(
             Batch(stacked[:, :1] + AIR_HU, targets, known), self.augment, generator
@@ -197,34 +235,50 @@ class TrainingSlices:
             torch.from_numpy(targets), canvas, 0.0
         )
 
-    def _warped(self, item: tuple[Scan, int], matrix: Tensor) -> Tensor:
-        """(1 + c, h, w) on the canvas: HU above air, then occupancies; outside is 0."""
-        scan, z = item
-        h, w = self.sampling.canvas
-        image = self.store.images(scan, z, z + 1).astype(np.float32) - AIR_HU
-        targets = self.store.targets(scan, z, z + 1)[0].astype(np.float32) / 255
-        source = torch.from_numpy(np.concatenate([image, targets]))[None]
-        box = scan.box(self.preprocessing.crop)
+    def _grids(
+        self, chosen: npt.NDArray[np.int64], matrices: Tensor, generator: torch.Generator
+    ) -> Iterator[Tensor]:
+        """(h, w, 2) positions for grid_sample of each item, twice as fine as the canvas."""
+        options, (h, w) = self.augment, self.sampling.canvas
         size = h * _SUPERSAMPLE, w * _SUPERSAMPLE
-        grid = _sampling_grid(box, (scan.shape[1], scan.shape[2]), matrix, size)
+        moved = torch.zeros(len(chosen), 1, 1, 2)
+        if options.elastic > 0:
+            moved = displacement(options, len(chosen), size, generator)
+        if options.decubitus + options.prone > 0:
+            matrices = turned(matrices, options, generator)
+        for index, matrix, displaced in zip(chosen, matrices, moved, strict=True):
+            scan, _ = self._slices[index]
+            box = scan.box(self.preprocessing.crop)
+            yield _sampling_grid(box, scan.shape[1:], _points(size) @ matrix.T + displaced, size)
+
+    def _sampled(self, item: tuple[Scan, int], grid: Tensor, rng: np.random.Generator) -> Tensor:
+        """(1 + c, h, w) on the canvas: HU above air, then occupancies; outside is 0."""
+        hu, targets = self._drawn(*item, rng)
+        source = torch.from_numpy(np.concatenate([hu - AIR_HU, targets]))[None]
         fine = F.grid_sample(source, grid[None], mode="bilinear", align_corners=False)
         return F.avg_pool2d(fine, _SUPERSAMPLE)[0]
 
 
-def _sampling_grid(
-    box: Box, shape: tuple[int, int], matrix: Tensor, size: tuple[int, int]
-) -> Tensor:
-    """(h, w, 2) positions for grid_sample: the canvas shows the box, changed by `matrix`."""
+def _points(size: tuple[int, int]) -> Tensor:
+    """(h, w, 3): x, y in half canvas widths from the middle, and 1, of each pixel."""
     h, w = size
-    # Store pixels per half canvas width, such that the box just fits into the canvas.
-    half = max((box.x1 - box.x0) / 2, (box.y1 - box.y0) / 2 * w / h)
     xs = (torch.arange(w) + 0.5) / (w / 2) - 1
     ys = ((torch.arange(h) + 0.5) / (h / 2) - 1) * (h / w)
-    points = torch.stack([xs.expand(h, w), ys[:, None].expand(h, w), torch.ones(h, w)], dim=-1)
-    moved = points @ matrix.T * half
+    return torch.stack([xs.expand(h, w), ys[:, None].expand(h, w), torch.ones(h, w)], dim=-1)
+
+
+def _sampling_grid(
+    box: Box, shape: tuple[int, int], points: Tensor, size: tuple[int, int]
+) -> Tensor:
+    """Places (h, w, 2) in half canvas widths -> positions for grid_sample in a stored slice.
+
+    The canvas shows the box; 1 is half of its width on a canvas of `size`.
+    """
+    h, w = size
+    half = max((box.x1 - box.x0) / 2, (box.y1 - box.y0) / 2 * w / h)
     centre = torch.tensor([(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2])
     extent = torch.tensor([shape[1], shape[0]])
-    return (moved + centre) * 2 / extent - 1
+    return (points * half + centre) * 2 / extent - 1
 
 
 def grid_of(scan: Scan, rules: Preprocessing) -> NetworkGrid:

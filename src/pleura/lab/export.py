@@ -164,7 +164,11 @@ def training_record(members: Sequence[Member]) -> dict[str, Any]:
 
 def _without_paths(config: TrainConfig) -> dict[str, Any]:
     """The config; where files lay on this machine is nobody's business."""
-    network = replace(config.network, encoder_weights=_name(config.network.encoder_weights))
+    network = replace(
+        config.network,
+        encoder_weights=_name(config.network.encoder_weights),
+        start=_name(config.network.start),
+    )
     distillation = replace(config.distillation, teacher=_name(config.distillation.teacher))
     named = replace(config, network=network, distillation=distillation)
     return replace(named, store=Path(config.store).name).to_dict()

@@ -26,6 +26,7 @@ from pleura.lab.prepare_report import (
     warnings_about,
 )
 from pleura.lab.sides import add_to_nearer_side, sides_from_geometry, sides_look_swapped
+from pleura.lab.sides_by_model import DrawnSides, SidesByModel
 from pleura.lab.sources import LeftOut, Pair, Search, find_pairs
 from pleura.lab.split import Split
 from pleura.lab.store import StoreGrid, scans_of_other_sources
@@ -63,6 +64,8 @@ class PrepareOptions:
             files each scan is a patient of its own, of DICOM the layout says who is.
         set_name: the data set's name in the split and the store; None takes the folder's name.
         grid: how finely the store samples.
+        sides_by_model: a model that draws the line between lungs that touch and whose labels name
+            no sides; None leaves them without.
     """
 
     labels: str | None = None
@@ -72,6 +75,7 @@ class PrepareOptions:
     patients: Path | None = None
     set_name: str | None = None
     grid: StoreGrid = field(default_factory=StoreGrid)
+    sides_by_model: str | Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +127,7 @@ def prepare_source(
         UsageError: no known layout, nothing usable in it, or a split or patients file that doesn't
             name every scan.
         OutputError: the store or the report can't be written.
+        ModelError: the model that shall draw sides is unknown or damaged.
     """
     if options.labels is not None:
         resolve_scheme((), options.labels)  # an unknown name is refused before any work
@@ -131,13 +136,14 @@ def prepare_source(
     layout, found = find_pairs(Search(source, options.more_images, options.labels), options.layout)
     if split.file:
         check_patients(split.entries, (pair.name for pair in found.pairs), split.file)
-    roles = {pair.name: split.of(pair.name, pair.patient) for pair in found.pairs}
+    roles = {pair.name: _who(pair, split, options) for pair in found.pairs}
+    sides = None if options.sides_by_model is None else SidesByModel(options.sides_by_model)
     left_out = list(found.left_out)
     prepared: list[PreparedScan] = []
     with StoreWriter(store, set_name, options.grid) as writer:
         for pair in progress(found.pairs) if progress else found.pairs:
             try:
-                labelled = load_pair(pair)
+                labelled = load_pair(pair, sides)
                 scan = writer.add(
                     labelled.volume, labelled.occupancy, labelled.channels, pair.name,
                     *roles[pair.name],
@@ -152,8 +158,9 @@ def prepare_source(
         if not prepared:
             raise UsageError(f"{source} has no usable pair: {left_out[-1]}")
     urgent = only_right_lungs(prepared) if options.labels is None else []
+    dealt = split.file is None and not any(pair.role for pair in found.pairs)
     warnings = (
-        *urgent, *found.warnings, *warnings_about(prepared, split.file is None),
+        *urgent, *found.warnings, *warnings_about(prepared, dealt),
         *_patient_warnings(split, roles, options, found.about_patients),
         *role_conflicts(prepared, scans_of_other_sources(store, set_name)),
     )  # fmt: skip
@@ -166,8 +173,12 @@ def prepare_source(
     return report
 
 
-def load_pair(pair: Pair) -> Labelled:
+def load_pair(pair: Pair, sides: SidesByModel | None = None) -> Labelled:
     """Image and targets of one pair.
+
+    Args:
+        pair: what to read.
+        sides: tells right from left where neither labels nor geometry do.
 
     Raises:
         InputError: unreadable, grids that don't match, or numbers that aren't in the scheme.
@@ -180,9 +191,16 @@ def load_pair(pair: Pair) -> Labelled:
     scheme = labels.scheme
     for channel, numbers in ((right, scheme.right), (left, scheme.left), (airways, scheme.airways)):
         np.copyto(channel, any_of(array, numbers))
-    if not _place_unsided(array, labels, volume, occupancy):
-        return Labelled(volume, occupancy, ("lungs",), scheme.name, labels.notes)
     notes = labels.notes
+    if not _place_unsided(array, labels, volume, occupancy):
+        drawn = None if sides is None else sides.draw(right, volume)
+        if drawn is not None:
+            notes += (_about(drawn),)
+        if drawn is None or drawn.right is None or drawn.left is None:
+            airways[:] = False  # a scan without sides names the union alone
+            return Labelled(volume, occupancy, ("lungs",), scheme.name, notes)
+        np.copyto(right, drawn.right)
+        np.copyto(left, drawn.left)
     if sides_look_swapped(right, left, volume.geometry):
         notes += (
             "by the header the right lung lies left of the left one; is the label scheme right?",
@@ -213,7 +231,7 @@ def _place_unsided(
     array: IntArray, labels: LabelMap, volume: Volume, occupancy: npt.NDArray[np.bool_]
 ) -> bool:
     """Give lungs of unknown side to a side; False when they stay together, in the first channel."""
-    right, left, airways = occupancy
+    right, left = occupancy[:2]
     scheme = labels.scheme
     lungs = any_of(array, scheme.lungs)
     if not lungs.any():
@@ -224,11 +242,17 @@ def _place_unsided(
     sides = sides_from_geometry(lungs, volume)
     if sides is None:
         np.copyto(right, lungs)
-        airways[:] = False  # a scan without sides names the union alone
         return False
     np.copyto(right, sides[0])
     np.copyto(left, sides[1])
     return True
+
+
+def _about(drawn: DrawnSides) -> str:
+    """Half a sentence about sides that a model was asked for."""
+    if drawn.right is None:
+        return f"the model sees other lungs (Dice {drawn.agreement:.3f}), so sides stay unknown"
+    return f"the model drew the line between the lungs (Dice of its own {drawn.agreement:.3f})"
 
 
 def split_of(options: PrepareOptions, set_name: str) -> Split:
@@ -238,6 +262,12 @@ def split_of(options: PrepareOptions, set_name: str) -> Split:
     if options.split:
         return Split.from_csv(options.split, set_name)
     return Split.from_patients(options.patients) if options.patients else Split.by_hash()
+
+
+def _who(pair: Pair, split: Split, options: PrepareOptions) -> tuple[str, str]:
+    """(patient, role): a split file's word, else the role that the layout gives, else a hash's."""
+    patient, role = split.of(pair.name, pair.patient)
+    return patient, role if options.split else pair.role or role
 
 
 def _patient_warnings(

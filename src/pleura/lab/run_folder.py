@@ -1,4 +1,9 @@
-"""What a run writes beside its checkpoints: config.json, and one line an epoch in metrics.jsonl."""
+"""What a run writes beside its checkpoints.
+
+config.json    what was asked for, with versions, machine, threads, data
+metrics.jsonl  one line an epoch
+cost.json      seconds and slices seen since the run's start
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,9 @@ from typing import Any
 import torch
 
 from pleura.errors import UsageError
+from pleura.infer.cpu import available_cores
 from pleura.lab import checkpoint
+from pleura.lab.benchmark.machine import cpu_name
 from pleura.lab.config import TrainConfig, from_table
 from pleura.lab.store import Store
 from pleura.write.atomic import write_bytes
@@ -42,8 +49,7 @@ def write_or_check_config(config: TrainConfig, store: Store, run: Path) -> None:
     record = {
         "config": config.to_dict(),
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        **_where(),
         "data": {f"{source}/{role}": scans for (source, role), scans in sorted(counts.items())},
         "split": split,
     }
@@ -67,7 +73,9 @@ def split_hash(store: Store) -> str:
 
 
 def read_record(run: Path) -> dict[str, Any]:
-    """What config.json holds: config, versions, threads, data, split; older runs lack the last.
+    """What config.json holds: config, versions, machine, threads, device, data, split.
+
+    Older runs lack the split or the machine.
 
     Raises:
         UsageError: no readable config.json there.
@@ -111,9 +119,39 @@ def is_finished(run: Path, config: TrainConfig) -> bool:
 
 
 def append_metrics(run: Path, record: Mapping[str, Any]) -> None:
-    """Add an epoch's line; see `read_metrics`."""
+    """Add an epoch's line, and renew the cost; see `read_metrics` and `write_cost`."""
     with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
+    if record.get("seconds") and (run / "config.json").exists():
+        write_cost(run, record)
+
+
+def write_cost(run: Path, record: Mapping[str, Any]) -> None:
+    """Write cost.json for a run that came as far as an epoch's line says.
+
+    It holds seconds (validation's included, all pieces of a resumed run together), slices seen,
+    slices_per_second, and the machine and threads of the last piece. Not part of metrics.jsonl,
+    which two equal runs have alike but for the seconds.
+    """
+    config = read_config(run)
+    # With epochs the last batch of a pass may be smaller: then a little too many are counted.
+    slices = record["step"] * config.accumulate * config.sampling.batch_size
+    cost = {
+        "seconds": record["seconds"],
+        "slices": slices,
+        "slices_per_second": slices / record["seconds"],
+        **_where(),
+    }
+    write_bytes(run / "cost.json", json.dumps(cost, indent=1).encode())
+
+
+def _where() -> dict[str, Any]:
+    """What the time depends on."""
+    return {
+        "machine": {"cpu": cpu_name(), "cores": available_cores()},
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+    }
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:

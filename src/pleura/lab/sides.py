@@ -20,8 +20,20 @@ _MIDLINE_SHARE = 0.10  # a lung may reach across the body's middle by this share
 def sides_from_geometry(lungs: BoolArray, volume: Volume) -> tuple[BoolArray, BoolArray] | None:
     """(right, left) of a merged mask when every piece lies clearly on one side, else None.
 
+    Args:
+        lungs: (z, y, x) on the volume's grid.
+        volume: the scan.
+    """
+    right, left, crossing = crossing_pieces(lungs, volume)
+    return None if crossing.any() else (right, left)
+
+
+def crossing_pieces(lungs: BoolArray, volume: Volume) -> tuple[BoolArray, BoolArray, BoolArray]:
+    """(right, left, of unknown side), which together are the lungs; each (z, y, x).
+
     Pieces are 3-D connected components; the middle is that of the body box. A piece that reaches
-    across the middle by more than a tenth of its size (lungs that touch) leaves sides unknown.
+    across the middle by more than a tenth of its size (lungs that touch) leaves its side unknown,
+    unless it is a crumb.
 
     Args:
         lungs: (z, y, x) on the volume's grid.
@@ -39,13 +51,14 @@ def sides_from_geometry(lungs: BoolArray, volume: Volume) -> tuple[BoolArray, Bo
         on_the_right += np.bincount(plane[:, columns].ravel(), minlength=count + 1)
     share = on_the_right / np.maximum(size, 1)
     crosses = (share > _MIDLINE_SHARE) & (share < 1 - _MIDLINE_SHARE)
-    crosses[0] = False
-    if (crosses & (size > _SMALL_PIECE * size[1:].sum())).any():
-        return None
-    is_right = share >= 0.5
-    is_right[0] = False
+    crosses &= size > _SMALL_PIECE * size[1:].sum()
+    is_right = (share >= 0.5) & ~crosses
+    crosses[0] = is_right[0] = False
     right = np.asarray(orientation.undo(is_right[pieces]), dtype=bool)
-    return right, lungs & ~right
+    if not crosses.any():
+        return right, lungs & ~right, np.zeros_like(lungs)
+    crossing = np.asarray(orientation.undo(crosses[pieces]), dtype=bool)
+    return right, lungs & ~right & ~crossing, crossing
 
 
 def add_to_nearer_side(

@@ -107,8 +107,12 @@ class Scan:
 class Store:
     """A store opened for reading: `store.scans`, and slices by scan and number.
 
+    Args:
+        path: a folder made by `pleura prepare`, or a file made by `pleura pack`.
+
     Raises:
         UsageError: no store there, a damaged one, or one of another version.
+        OutputError: no room to unpack a file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -116,7 +120,12 @@ class Store:
         self.scans: list[Scan] = []
         self.long_sides: dict[str, int] = {}  # by source: `StoreGrid.long_side`, if it says
         self._maps: dict[str, tuple[npt.NDArray[np.int16], LabelArray]] = {}
-        for index in sorted(path.glob("*/index.json")):
+        folder = path
+        if path.is_file():
+            from pleura.lab.pack.file import unpacked  # loads Pillow
+
+            folder = unpacked(path)
+        for index in sorted(folder.glob("*/index.json")):
             if index.parent.name.startswith("."):
                 continue
             try:

@@ -110,7 +110,7 @@ class StoreWriter:
         scan = Scan(
             *who, self.source, self._offset, (hu.shape[0], h, w),
             (spacing_z, grid.pixel_mm, grid.pixel_mm),
-            _box_on_grid(body, frame, (h, w), grid.pixel_mm, spacing_yx), channels, whole,
+            box_on_grid(body, frame, (h, w), grid.pixel_mm, spacing_yx), channels, whole,
         )  # fmt: skip
         self._scans.append(scan)
         self._offset += scan.voxels
@@ -161,7 +161,7 @@ class StoreWriter:
         shutil.rmtree(older, ignore_errors=True)
 
 
-def _box_on_grid(
+def box_on_grid(
     box: Box, frame: Box, shape: tuple[int, int], pixel_mm: float, spacing_yx: list[float]
 ) -> tuple[float, float, float, float]:
     """The body box in the store's pixels; the grid is centred on the frame."""

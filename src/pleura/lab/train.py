@@ -37,7 +37,7 @@ from pleura.lab.optimizer import (
     set_learning_rate,
 )
 from pleura.lab.store import Scan, Store
-from pleura.lab.trained import Teacher, network_of
+from pleura.lab.trained import Teacher, network_of, start_from_run
 from pleura.lab.validate import Validation, autocast, validate
 
 State = dict[str, Any]
@@ -253,8 +253,14 @@ def is_better(found: Validation, state: State, best_by: str, validation: Sequenc
 
 
 def build_network(config: TrainConfig) -> ResUNet:
-    """The network of a config, with its encoder's start weights when a file is named."""
+    """The network of a config, with its start weights when a file or a run is named.
+
+    Raises:
+        UsageError: no such file or finished run, or one of another network.
+    """
     network = network_of(config)
+    if config.network.start is not None:
+        start_from_run(network, Path(config.network.start))
     if config.network.encoder_weights is not None:
         load_encoder_weights(network, Path(config.network.encoder_weights))
     return network

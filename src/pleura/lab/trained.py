@@ -56,6 +56,22 @@ def network_of(config: TrainConfig) -> ResUNet:
     return ResUNet(options.encoder, 1, len(options.channels), options.width)
 
 
+def start_from_run(network: ResUNet, run: Path) -> None:
+    """Fill a network with the best weights of a finished run.
+
+    Raises:
+        UsageError: no finished run there, or one of another network.
+    """
+    member = load_run(run, "best")
+    try:
+        network.load_state_dict(member.network.state_dict())
+    except RuntimeError as error:
+        raise UsageError(
+            f"{run} holds another network (encoder, width or channels differ); training can't "
+            "start from it."
+        ) from error
+
+
 def _seen(config: TrainConfig) -> Preprocessing:
     """The preprocessing that training sees, which knows no slabs."""
     return replace(config.preprocessing, slab_mm=0.0)

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from pleura.errors import UsageError
-from pleura.lab.sources import covid19, dicom, luna16, totalsegmentator, two_folders
+from pleura.lab.sources import (
+    covid19,
+    dicom,
+    luna16,
+    pseudo_labels,
+    totalsegmentator,
+    two_folders,
+)
 from pleura.lab.sources.layout import Found, Layout, LeftOut, Pair, Search
 
 __all__ = ["LAYOUTS", "Found", "Layout", "LeftOut", "Pair", "Search", "find_pairs"]
@@ -16,7 +23,7 @@ __all__ = ["LAYOUTS", "Found", "Layout", "LeftOut", "Pair", "Search", "find_pair
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(
     {
         module.LAYOUT.name: module.LAYOUT
-        for module in (luna16, covid19, totalsegmentator, two_folders, dicom)
+        for module in (luna16, covid19, totalsegmentator, pseudo_labels, two_folders, dicom)
     }
 )
 

@@ -28,6 +28,7 @@ class Pair:
         labels: gives the labels on a grid.
         series: which DICOM series of `image` it is, when the layout knows.
         patient: what is known to be one patient (of DICOM); None takes the name.
+        role: the only one that its labels are good for; a split file may say otherwise.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Pair:
     labels: LabelSource
     series: CTSeries | None = None
     patient: str | None = None
+    role: str | None = None
 
     def read_image(self) -> Volume:
         """The scan; raises as `pleura.read` does."""

@@ -1,0 +1,1 @@
+"""A training store as one small file: `packer` writes it, `file` opens it."""
