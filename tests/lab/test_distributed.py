@@ -77,7 +77,7 @@ def test_two_processes_end_with_the_weights_of_one(shared, narrow_network, tmp_p
         ours, theirs = load_file(run / "last.safetensors"), load_file(other / "last.safetensors")
         assert ours.keys() == theirs.keys()
         for name, tensor in theirs.items():
-            torch.testing.assert_close(ours[name], tensor, atol=1e-6, rtol=1e-5)
+            torch.testing.assert_close(ours[name], tensor, atol=5e-6, rtol=1e-4)
         (line,), (other_line,) = metrics_of(run), metrics_of(other)
         assert line["loss"] == pytest.approx(other_line["loss"], rel=1e-5)
         assert line["dice"] == pytest.approx(other_line["dice"], abs=1e-3)

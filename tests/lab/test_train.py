@@ -60,7 +60,7 @@ def test_each_epoch_is_logged(unbroken, config):
         state["best_loss"],
     )
     assert sorted(path.name for path in run.iterdir()) == [
-        "best.json", "best.safetensors", "config.json", "last.json", "last.safetensors",
+        "best.json", "best.safetensors", "config.json", "cost.json", "last.json", "last.safetensors",
         "metrics.jsonl",
     ]  # fmt: skip
     record = json.loads((run / "config.json").read_text())

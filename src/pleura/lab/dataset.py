@@ -241,15 +241,16 @@ class TrainingSlices:
         """(h, w, 2) positions for grid_sample of each item, twice as fine as the canvas."""
         options, (h, w) = self.augment, self.sampling.canvas
         size = h * _SUPERSAMPLE, w * _SUPERSAMPLE
-        moved = torch.zeros(len(chosen), 1, 1, 2)
+        moved = None
         if options.elastic > 0:
             moved = displacement(options, len(chosen), size, generator)
         if options.decubitus + options.prone > 0:
             matrices = turned(matrices, options, generator)
-        for index, matrix, displaced in zip(chosen, matrices, moved, strict=True):
+        for number, index in enumerate(chosen):
             scan, _ = self._slices[index]
             box = scan.box(self.preprocessing.crop)
-            yield _sampling_grid(box, scan.shape[1:], _points(size) @ matrix.T + displaced, size)
+            displaced = None if moved is None else moved[number]
+            yield _sampling_grid(box, scan.shape[1:], matrices[number], size, displaced)
 
     def _sampled(self, item: tuple[Scan, int], grid: Tensor, rng: np.random.Generator) -> Tensor:
         """(1 + c, h, w) on the canvas: HU above air, then occupancies; outside is 0."""
@@ -259,26 +260,25 @@ class TrainingSlices:
         return F.avg_pool2d(fine, _SUPERSAMPLE)[0]
 
 
-def _points(size: tuple[int, int]) -> Tensor:
-    """(h, w, 3): x, y in half canvas widths from the middle, and 1, of each pixel."""
-    h, w = size
-    xs = (torch.arange(w) + 0.5) / (w / 2) - 1
-    ys = ((torch.arange(h) + 0.5) / (h / 2) - 1) * (h / w)
-    return torch.stack([xs.expand(h, w), ys[:, None].expand(h, w), torch.ones(h, w)], dim=-1)
-
-
 def _sampling_grid(
-    box: Box, shape: tuple[int, int], points: Tensor, size: tuple[int, int]
+    box: Box, shape: tuple[int, int], matrix: Tensor, size: tuple[int, int], moved: Tensor | None
 ) -> Tensor:
-    """Places (h, w, 2) in half canvas widths -> positions for grid_sample in a stored slice.
+    """(h, w, 2) positions for grid_sample: the canvas shows the box, changed by `matrix`.
 
-    The canvas shows the box; 1 is half of its width on a canvas of `size`.
+    `moved` (h, w, 2), in half canvas widths, is added to where each pixel looks.
     """
     h, w = size
+    # Store pixels per half canvas width, such that the box just fits into the canvas.
     half = max((box.x1 - box.x0) / 2, (box.y1 - box.y0) / 2 * w / h)
     centre = torch.tensor([(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2])
     extent = torch.tensor([shape[1], shape[0]])
-    return (points * half + centre) * 2 / extent - 1
+    xs = (torch.arange(w) + 0.5) / (w / 2) - 1
+    ys = ((torch.arange(h) + 0.5) / (h / 2) - 1) * (h / w)
+    # What is the same along a row or a column is computed once: the whole grid is large.
+    to_source = matrix * (half * 2 / extent)[:, None]
+    down = ys[:, None] * to_source[:, 1] + to_source[:, 2] + centre * 2 / extent - 1
+    grid = xs[:, None] * to_source[:, 0] + down[:, None]
+    return grid if moved is None else grid + moved * (half * 2 / extent)
 
 
 def grid_of(scan: Scan, rules: Preprocessing) -> NetworkGrid:

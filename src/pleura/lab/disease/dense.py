@@ -18,7 +18,8 @@ def consolidation(chest: Chest) -> None:
         score = rng.uniform(0.5, 2.5) * chest.downwards(lung)
         score = score + rng.uniform(0.15, 0.5) * chest.noise(rng.uniform(20, 60))
         score = score - rng.uniform(0, 0.02) * chest.depth_mm(lung)
-        share = float(np.exp(rng.uniform(np.log(0.05), np.log(0.98))))
+        # Through the middle of a sick lobe a slice may show no air at all.
+        share = 1.0 if rng.random() < 0.12 else float(np.exp(rng.uniform(np.log(0.05), 0)))
         cover = share_of(score.astype(np.float32), part, share, rng.uniform(0.01, 0.12))
         cover *= part if rng.random() < 0.5 else chest.soft(part.astype(np.float32), 2.0)
         density = chest.tissue.level_hu + rng.uniform(-35, 45) + chest.dense_texture()

@@ -41,7 +41,8 @@ def share_of(score: Field, inside: Region, share: float, softness: float = 0.0) 
     limit = np.quantile(score[inside], 1 - share)
     if softness <= 0:
         return (score >= limit).astype(np.float32)
-    return (1 / (1 + np.exp(-np.clip((score - limit) / softness, -30, 30)))).astype(np.float32)
+    soft = 1 / (1 + np.exp(-np.clip((score - limit) / softness, -30, 30)))
+    return np.asarray(soft, np.float32)
 
 
 def unit_ramp(values: Field, inside: Region) -> Field:
