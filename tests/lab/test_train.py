@@ -60,8 +60,8 @@ def test_each_epoch_is_logged(unbroken, config):
         state["best_loss"],
     )
     assert sorted(path.name for path in run.iterdir()) == [
-        "best.json", "best.safetensors", "config.json", "cost.json", "last.json", "last.safetensors",
-        "metrics.jsonl",
+        "best.json", "best.safetensors", "config.json", "cost.json", "last.json",
+        "last.safetensors", "metrics.jsonl",
     ]  # fmt: skip
     record = json.loads((run / "config.json").read_text())
     assert record["config"] == as_json(config)

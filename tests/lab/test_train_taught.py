@@ -68,7 +68,9 @@ def losses_by_hand(config: TrainConfig, teacher: Path, number: int) -> tuple[flo
 def test_the_loss_is_shared_between_labels_and_teacher(step, teacher, tmp_path, share, accumulate):
     sampling = replace(step.sampling, weights={"volumes": 1.0})
     network = NetworkOptions(width=0.5)
-    config = taught(step, teacher, share, seed=9, sampling=sampling, accumulate=accumulate, network=network)
+    config = taught(
+        step, teacher, share, seed=9, sampling=sampling, accumulate=accumulate, network=network
+    )
     train(config, tmp_path)
     parts = [losses_by_hand(config, teacher, number) for number in range(accumulate)]
     labels, answers = np.mean(parts, axis=0)
