@@ -39,7 +39,7 @@ def test_the_shipped_config():
     assert (config.ema, config.accumulate, config.epochs, config.folds) == (0, 1, 0, 0)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.toml")), ids=lambda p: p.stem)
 def test_every_toml_in_configs_loads(path):
     kind = StudyConfig if path.stem.startswith("study") else TrainConfig
     assert isinstance(kind.from_toml(path), kind)

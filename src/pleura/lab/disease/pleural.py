@@ -16,7 +16,7 @@ def effusion(chest: Chest) -> None:
         # It climbs along the wall, so its surface is hollow; loculated fluid bulges.
         score = low - rng.uniform(-0.002, 0.012) * depth + rng.uniform(0, 0.06) * chest.noise(50.0)
         score = score.astype(np.float32)
-        share = float(np.exp(rng.uniform(np.log(0.04), np.log(0.97))))
+        share = float(np.exp(rng.uniform(np.log(0.04), np.log(0.75))))
         fluid = share_of(score, lung, share)
         level = chest.tissue.level_hu
         if rng.random() < 0.75:  # before the fluid, which then covers a part of it
