@@ -35,6 +35,7 @@ from pleura.lab.error_map.tally import Owner, region_rows
 from pleura.lab.evaluate import EvaluateOptions, evaluate
 from pleura.lab.pages import set_page
 from pleura.lab.prepare import load_pair
+from pleura.lab.split import ROLES
 from pleura.write.atomic import make_folder, write_bytes
 
 FINDINGS = {VOLUMES: "findings", SLICES: "finding"}
@@ -107,8 +108,9 @@ def compute(options: argparse.Namespace) -> Iterator[tuple[list[ScanRow], list[R
 
 def draw(candidates: Sequence[Candidate], out: Path) -> Mapping[str, str]:
     """Scan -> file of its picture; those of an earlier run go."""
-    for old in out.glob("*.png"):
-        old.unlink()
+    for role in ROLES:
+        for old in out.glob(f"{role}-*.png"):
+            old.unlink()
     pictures = {}
     for one in chosen(candidates):
         pictures[one.scan] = f"{one.role}-{one.scan}.png"

@@ -2,11 +2,12 @@
 
     python -m benchmarks.synthetic_disease ../shared/data --roles validation --csv disease.csv
 
-Paints every disease of lab.disease into every volume and healthy sick-set slice of the roles, under
-seeds of its own (training's seeds are pairs of numbers, these are triples) and with textures of the
-scan's own tissue and of lesions of scans of the same roles, which no training run has seen. Prints
-Markdown: a line a disease with mean, worst and a bootstrap interval over patients. "Before" is the
-same model on the scan as it was; a lesion that is there already stays there.
+Paints every disease of lab.disease into every volume and sick-set slice with lung of the roles,
+under seeds of its own (training draws from pairs of numbers, this from triples) and with textures
+of the scan's own tissue and of lesions of other patients of the same roles, which no training run
+has seen. Prints Markdown: a line a disease with mean, worst and a bootstrap interval over patients.
+"Before" is the same model on the scan as it was; a lesion that is there already stays there. HD95
+is the mean over scans that have one, with the number of those without (nothing found, or no lung).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pleura.lab.disease import DISEASES, Chest, Donor, Field, around_lungs, lesi
 from pleura.lab.metrics import overlap, surface_distances
 from pleura.lab.prepare import load_pair
 from pleura.lab.statistics import bootstrap_interval
+from pleura.preprocess import Orientation
 from pleura.volume import nibabel_image
 
 SEED = 20261123
@@ -68,15 +70,18 @@ def painted(known: Known, disease: str, seed: int, donors: Sequence[Donor]) -> t
     """The scan with a disease, and what is lung then."""
     name = f"{known.case.pair.name} {disease}".encode()
     rng = np.random.default_rng((SEED, zlib.crc32(name), seed))
-    spacing = known.volume.geometry.spacing_zyx_mm
-    box = around_lungs(known.lungs, spacing)
-    hu = known.volume.array.astype(np.float32)
-    chest = Chest(hu[box], known.lungs[box], spacing, rng, donors, DONOR_SHARE)
-    sick, lungs = with_disease(chest, [disease]), known.lungs.copy()
+    turn = Orientation.of(known.volume.geometry)  # gravity is the patient's, not the file's
+    spacing = turn.geometry(known.volume.geometry).spacing_zyx_mm
+    hu = np.array(turn.apply(known.volume.array), np.float32, order="C")
+    lungs = np.array(turn.apply(known.lungs), np.float32, order="C")
+    box = around_lungs(lungs, spacing)
+    chest = Chest(hu[box], lungs[box], spacing, rng, donors, DONOR_SHARE)
+    sick = with_disease(chest, [disease])
     hu[box] = sick.hu
     lungs[box] *= sick.still_lung
     array = np.clip(np.rint(hu), -32768, 32767).astype(np.int16)
-    return replace(known.volume, array=array), lungs
+    array = np.ascontiguousarray(turn.undo(array))
+    return replace(known.volume, array=array), np.ascontiguousarray(turn.undo(lungs))
 
 
 def score(segmenter: Segmenter, known: Known, disease: str, seed: int, donors: list[Donor]) -> Row:
@@ -141,11 +146,14 @@ def _line(name: str, sick: Sequence[Row], before: dict[str, float]) -> str:
     text = f"{np.mean(dice):.4f}"
     text += "" if interval is None else f" ({interval[0]:.4f} to {interval[1]:.4f})"
     finite = [row.hd95_mm for row in sick if np.isfinite(row.hd95_mm)]
+    hd95 = f"{np.mean(finite):.2f}" if finite else "-"
+    if len(finite) < len(sick):
+        hd95 += f" ({len(sick) - len(finite)} without)"
     told = sum(row.verdict != "pass" for row in sick)
     return (
         f"| {name} | {len(sick)} ({len(set(patients))}) "
         f"| {text}, {worst.dice:.4f} ({worst.scan}) | "
-        f"{np.mean([before[row.scan] for row in sick]):.4f} | {np.mean(finite):.2f} | {told} |"
+        f"{np.mean([before[row.scan] for row in sick]):.4f} | {hd95} | {told} |"
     )
 
 

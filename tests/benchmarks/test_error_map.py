@@ -56,13 +56,15 @@ def test_rows_pictures_and_page(data: Path, capsys: pytest.CaptureFixture[str]) 
     out = data / "error-map"
     out.mkdir()
     (out / "train-old.png").write_bytes(b"of another model")
+    (out / "mine.png").write_bytes(b"no picture of ours")
     out.with_suffix(".md").write_text(PAGE)
     assert error_map.main([str(data), "--out", str(out), "--threads", "1"]) == 0
     shown, hidden = read_scans(out / "scans.csv")
     assert (shown.scan, shown.finding, hidden.finding) == ("lidc0000", "normal; small", "")
     assert shown.dice is not None and shown.dice > 0.95 and shown.slice_mm == 10
     assert shown.model.startswith("lungs ") and shown.worst_slice >= 0
-    assert [file.name for file in out.glob("*.png")] == [shown.picture] and not hidden.picture
+    assert {file.name for file in out.glob("*.png")} == {shown.picture, "mine.png"}
+    assert not hidden.picture
     regions = [row for row in read_regions(out / "regions.csv") if row.scan == "cap000"]
     for kind in ("place", "content", "depth"):
         total = sum(row.error_ml for row in regions if row.kind == kind)

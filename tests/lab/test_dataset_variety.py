@@ -45,7 +45,9 @@ def test_a_half_turn_moves_both_lungs_to_the_other_side(store):
 
 def test_a_quarter_turn_lays_the_lungs_one_above_the_other(store):
     (_, before), (_, after) = draw(store), draw(store, decubitus=1.0)
-    for k in with_sides(before):
+    chosen = with_sides(before)
+    assert chosen
+    for k in chosen:
         apart = (middle(before[k, 0]) - middle(before[k, 1])).abs()
         turned = (middle(after[k, 0]) - middle(after[k, 1])).abs()
         assert apart[1] > 3 * apart[0] and turned[0] > 3 * turned[1]

@@ -194,6 +194,38 @@ def test_a_full_disk_stops_the_run_and_leaves_no_half_pair(scans, tmp_path, teac
     assert not [name for name in names(tmp_path / "out") if ".pleura" in name]
 
 
+def test_a_stop_between_image_and_labels_leaves_no_mixed_pair(scans, copied, teacher, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    (copied / "imagesTr" / "good.nii.gz").unlink()  # so that it is done again
+    monkeypatch.setattr(module, "write_mask", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        pseudo_label([scans / "good.nii.gz"], copied, teacher)
+    assert kept_files(copied) == ["imagesTr/good.nii.gz"]
+
+
+def test_another_scan_of_a_known_name_is_left_out_but_a_moved_one_is_not(
+    phantom, copied, teacher, tmp_path
+):
+    other = save(tmp_path / "good.nii.gz", phantom.hu, phantom.geometry)
+    before = read_pseudo_labels(copied)
+    found = pseudo_label([other], copied, teacher)
+    assert found.rows == () and "has the name of" in found.left_out[0].reason
+    assert read_pseudo_labels(copied) == before
+    table = copied / "pseudo_labels.csv"
+    table.write_text(table.read_text().replace(by_name(before)["good"].scan, "/gone/good.nii.gz"))
+    found = pseudo_label([other], copied, teacher)
+    assert found.kept == 1 and found.rows[0].scan == str(other.resolve())
+
+
+def test_what_it_wrote_is_never_its_input(copied, teacher):
+    before = names(copied)
+    with pytest.raises(UsageError, match="which is written to; name another folder"):
+        pseudo_label([copied / "imagesTr"], copied, teacher)
+    assert names(copied) == before
+
+
 def test_senseless_calls_are_refused_before_any_work(scans, tmp_path, teacher):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")

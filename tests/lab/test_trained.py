@@ -13,7 +13,7 @@ from pleura.errors import UsageError
 from pleura.lab.config import DistillationOptions, NetworkOptions, TrainConfig
 from pleura.lab.store import Store
 from pleura.lab.train import build_network, train
-from pleura.lab.trained import Teacher, load_run, network_of
+from pleura.lab.trained import Teacher, check_start, load_run, network_of
 from pleura.model_spec import Preprocessing
 from tests.lab.tiny import StopAfter, StoppedError, whole
 
@@ -142,6 +142,13 @@ def test_training_goes_on_from_the_best_weights_of_a_run(config, teacher):
     assert ours.keys() == best.keys() and all(torch.equal(ours[k], best[k]) for k in best)
     assert not torch.equal(ours["encoder.conv1.weight"],
                            build_network(config).state_dict()["encoder.conv1.weight"])  # fmt: skip
+
+
+def test_a_start_from_other_folds_of_the_same_data_is_refused(config, teacher):
+    store = Store(Path(config.store))
+    check_start(started(config, teacher), store)
+    with pytest.raises(UsageError, match=r"other folds .* can't start from it\.$"):
+        check_start(replace(started(config, teacher), folds=2), store)
 
 
 def test_a_start_of_another_network_is_refused_in_one_sentence(config, teacher):

@@ -107,7 +107,7 @@ def _check(
     check_distinct(path for path in (output, page) if path is not None)
     if most < 1:
         raise UsageError(f"--most must be 1 or more, not {most}.")
-    if not limit > 0:
-        raise UsageError(f"--limit must be more than 0, not {limit:g}.")
+    if not 0 < limit < float("inf"):
+        raise UsageError(f"--limit must be more than 0 and finite, not {limit:g}.")
     if threads < 0:
         raise UsageError(f"--threads must be 0 (all cores) or more, not {threads}.")

@@ -227,7 +227,14 @@ def _checks(config: TrainConfig) -> Iterator[tuple[bool, str]]:
         0 <= disease.share <= 1 and 0 <= disease.donors <= 1,
         "disease.share and disease.donors must lie between 0 and 1.",
     )
-    yield min(disease.odds().values()) >= 0, "The odds of a disease can't be negative."
+    yield (
+        all(is_number(odds) and odds >= 0 for odds in disease.odds().values()),
+        "The odds of a disease must be finite and can't be negative.",
+    )
+    yield (
+        config.augment.enabled or disease.share == 0,
+        "Disease is painted into augmented slices alone; enable augment or set disease.share = 0.",
+    )
     rate, decay = optimizer.learning_rate, optimizer.weight_decay
     yield is_number(rate) and rate > 0, "optimizer.learning_rate must be a number above 0."
     yield is_number(decay) and decay >= 0, "optimizer.weight_decay must be a number from 0 on."

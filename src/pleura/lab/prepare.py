@@ -251,7 +251,7 @@ def _place_unsided(
 def _about(drawn: DrawnSides) -> str:
     """Half a sentence about sides that a model was asked for."""
     if drawn.right is None:
-        return f"the model sees other lungs (Dice {drawn.agreement:.3f}), so sides stay unknown"
+        return f"{drawn.why_not} (Dice of its lungs {drawn.agreement:.3f}), so sides stay unknown"
     return f"the model drew the line between the lungs (Dice of its own {drawn.agreement:.3f})"
 
 

@@ -11,7 +11,7 @@ Self-training: Lee 2013 (pseudo-labels), Xie et al. 2020 (a student of filtered 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
@@ -98,7 +98,7 @@ def pseudo_label(
         progress: wraps the names of scans to do.
 
     Raises:
-        UsageError: nothing to do, a model without sides, another folder than above.
+        UsageError: nothing to do, a model without sides, another folder than above, a scan in it.
         OutputError: the disk's trouble.
     """
     if accept not in ACCEPTED:
@@ -111,7 +111,9 @@ def pseudo_label(
     found, left_out = unlabelled_scans(scans)
     if not found:
         raise UsageError(f"There is no scan in {', '.join(map(str, scans))}; check the paths.")
+    _check_outside(found.values(), folder)
     table = _table_of(folder)
+    found, taken = _of_known_names(found, table)
     teacher = f"{spec.name} {spec.version} {spec.sha256['main'][:12]}"
     todo = [
         name for name, path in found.items()
@@ -139,7 +141,31 @@ def pseudo_label(
             for part in (IMAGES, LABELS):
                 _file(folder, part, name).unlink(missing_ok=True)
     rows = tuple(table[name] for name in found)
-    return PseudoLabels(folder, accept, rows, len(found) - len(todo), tuple(left_out))
+    return PseudoLabels(folder, accept, rows, len(found) - len(todo), (*left_out, *taken))
+
+
+def _check_outside(scans: Iterable[Path], folder: Path) -> None:
+    """Raise UsageError for a scan in OUT, which a call may overwrite or remove."""
+    for scan in scans:
+        if scan.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"{scan} lies in {folder}, which is written to; name another folder.")
+
+
+def _of_known_names(
+    found: Mapping[str, Path], table: Mapping[str, PseudoLabel]
+) -> tuple[dict[str, Path], list[LeftOut]]:
+    """The scans but those whose name an earlier call's scan has, and these.
+
+    A scan that isn't any longer where it was may have been moved.
+    """
+    mine, taken = {}, []
+    for name, path in found.items():
+        before = table[name].scan if name in table else ""
+        if before and before != str(path.resolve()) and Path(before).exists():
+            taken.append(LeftOut(name, f"{path} has the name of {before}; rename one"))
+        else:
+            mine[name] = path
+    return mine, taken
 
 
 def _table_of(folder: Path) -> dict[str, PseudoLabel]:
@@ -190,8 +216,9 @@ def _why_not(quality: Quality) -> str:
 
 
 def _write(volume: Volume, mask: Mask, folder: Path, name: str) -> None:
-    """Image, then labels: what is cut off between the two has no line in the table."""
-    image = _file(folder, IMAGES, name)
+    """Image, then labels: what is cut off between the two is no pair, nor an older one's half."""
+    image, drawn = _file(folder, IMAGES, name), _file(folder, LABELS, name)
+    drawn.unlink(missing_ok=True)
     with staging(image) as staged:
         picture = nibabel_image(volume.array, volume.geometry, volume.header)
         picture.to_filename(staged / image.name)
@@ -199,7 +226,7 @@ def _write(volume: Volume, mask: Mask, folder: Path, name: str) -> None:
     (numbers[RIGHT],), (numbers[LEFT],) = _LUNA16.right, _LUNA16.left
     (numbers[AIRWAYS],) = _LUNA16.airways
     labels: LabelArray = numbers[mask.array]
-    write_mask(Mask(labels, mask.geometry, {}, mask.header), _file(folder, LABELS, name))
+    write_mask(Mask(labels, mask.geometry, {}, mask.header), drawn)
 
 
 def _file(folder: Path, part: str, name: str) -> Path:

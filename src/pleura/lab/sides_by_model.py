@@ -34,11 +34,13 @@ class DrawnSides:
     Args:
         right, left: booleans (z, y, x) that share out the lungs; None when it may not.
         agreement: Dice of the model's lungs and the labelled ones.
+        why_not: half a sentence; "" when it may.
     """
 
     right: BoolArray | None
     left: BoolArray | None
     agreement: float
+    why_not: str = ""
 
 
 class SidesByModel:
@@ -70,13 +72,13 @@ class SidesByModel:
         seen = right_map.astype(np.uint16) + left_map >= _LUNG
         agreement = overlap(seen, lungs).dice
         if agreement < _LEAST_AGREEMENT:
-            return DrawnSides(None, None, agreement)
+            return DrawnSides(None, None, agreement, "the model sees other lungs")
         right, left, crossing = crossing_pieces(lungs, volume)
         right |= crossing & seen & (right_map > left_map)
         left |= crossing & seen & (right_map <= left_map)
         add_to_nearer_side(crossing & ~seen, right, left, volume.geometry)
         if sides_look_swapped(right, left, volume.geometry):
-            return DrawnSides(None, None, agreement)
+            return DrawnSides(None, None, agreement, "the model's sides come out swapped")
         return DrawnSides(right, left, agreement)
 
     def _probabilities(self, volume: Volume) -> tuple[np.ndarray, np.ndarray]:

@@ -37,7 +37,7 @@ from pleura.lab.optimizer import (
     set_learning_rate,
 )
 from pleura.lab.store import Scan, Store
-from pleura.lab.trained import Teacher, network_of, start_from_run
+from pleura.lab.trained import Teacher, check_start, network_of, start_from_run
 from pleura.lab.validate import Validation, autocast, validate
 
 State = dict[str, Any]
@@ -84,6 +84,7 @@ class _Run:
             scan.box(config.preprocessing.crop)  # raises now, not after the first epoch
         self.length = Length.of(config, self.slices)
         self.network = build_network(config).to(processes.device)
+        check_start(config, self.store)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = build_optimizer(self.network, config.optimizer)
         self.average = MovingAverage(self.network, config.ema) if config.ema else None

@@ -14,6 +14,7 @@ from pleura.errors import UsageError
 from pleura.lab import checkpoint, run_folder
 from pleura.lab.config import TrainConfig
 from pleura.lab.network import ResUNet
+from pleura.lab.store import Store
 from pleura.lab.validate import autocast
 from pleura.model_spec import Preprocessing
 
@@ -54,6 +55,23 @@ def network_of(config: TrainConfig) -> ResUNet:
     """The network that a config describes, with random weights."""
     options = config.network
     return ResUNet(options.encoder, 1, len(options.channels), options.width)
+
+
+def check_start(config: TrainConfig, store: Store) -> None:
+    """Raise UsageError when the run to start from was trained on what this one validates on.
+
+    Only of a run on the same data and roles that can be told, by its folds.
+    """
+    if config.network.start is None:
+        return
+    run = Path(config.network.start)
+    theirs = run_folder.read_config(run)
+    known = run_folder.read_record(run).get("split") == run_folder.split_hash(store)
+    if known and (theirs.folds, theirs.fold) != (config.folds, config.fold):
+        raise UsageError(
+            f"{run} was trained with other folds of {store.path}, so it has seen scans that "
+            "validate here; training can't start from it."
+        )
 
 
 def start_from_run(network: ResUNet, run: Path) -> None:

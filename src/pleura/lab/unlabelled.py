@@ -14,7 +14,7 @@ _PACKED = (*SUFFIXES, ".zip", ".dcm")
 
 
 def unlabelled_scans(paths: Iterable[Path]) -> tuple[dict[str, Path], list[LeftOut]]:
-    """Name -> scan, sorted by name, and those whose name another scan has already.
+    """Name -> scan, sorted by name, and those that can't be named.
 
     A file is a scan. Of a folder each image file and each sub-folder that holds DICOM is one; a
     folder of DICOM files alone is one scan, of whose series pleura chooses the best.
@@ -26,7 +26,9 @@ def unlabelled_scans(paths: Iterable[Path]) -> tuple[dict[str, Path], list[LeftO
     left_out = []
     for path in (scan for given in paths for scan in _scans_at(existing(given))):
         name = _name_of(path)
-        if name not in found:
+        if not _is_text(path):  # no table can hold it
+            left_out.append(LeftOut(name, "its path isn't UTF-8; rename it"))
+        elif name not in found:
             found[name] = path
         elif found[name].resolve() != path.resolve():
             left_out.append(LeftOut(name, f"{path} has the name of {found[name]}; rename one"))
@@ -43,6 +45,14 @@ def _scans_at(path: Path) -> list[Path]:
         if (holds_dicom(entry) if entry.is_dir() else entry.name.lower().endswith(SUFFIXES))
     ]
     return scans or ([path] if holds_dicom(path) else [])
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path.resolve()).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _name_of(path: Path) -> str:

@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from pleura.lab.disease import (
     DISEASES,
+    Chest,
     DiseaseOptions,
     around_lungs,
     diseased_slice,
@@ -81,6 +82,19 @@ def test_free_air_lies_in_front_and_is_no_lung(made):
     assert np.mean(np.array(places) < 0) > 0.7
 
 
+@pytest.mark.parametrize("name", PLEURAL)
+def test_no_line_of_lung_is_left_around_fluid_or_air(made, name):
+    """Occupancies below a half lie outside of the lung that fluid takes away."""
+    for seed in SEEDS:
+        chest = made(seed)
+        chest.lungs = ndimage.uniform_filter(chest.lungs, (0, 2, 2))
+        before = chest.lungs.copy()
+        gone = (before >= 0.5) & (with_disease(chest, [name]).still_lung == 0)
+        rim = ndimage.binary_dilation(gone, np.ones((1, 3, 3), bool)) & (before < 0.5)
+        assert gone.any() and (before[rim] > 0).any()
+        assert not (before * chest.still_lung)[rim].any()
+
+
 def test_honeycombing_has_air_and_walls(made):
     for seed in SEEDS:
         chest = made(seed)
@@ -149,6 +163,18 @@ def test_a_slice_without_disease_or_without_lung_stays_as_it_is():
     for options, inside in ((DiseaseOptions(), lungs), (DiseaseOptions(share=1), 0 * lungs)):
         new, still = diseased_slice(hu, inside, SPACING, options, [], rng)
         assert np.array_equal(new, hu) and np.all(still == 1)
+
+
+@pytest.mark.parametrize("name", DISEASES)
+@pytest.mark.parametrize("kind", ["all", "slivers", "one"])
+def test_odd_lungs_without_soft_tissue_give_numbers(name, kind):
+    lungs = np.zeros((1, 48, 48), np.float32)
+    where = {"all": np.s_[:], "slivers": np.s_[:, ::2, ::2], "one": np.s_[:, 10:24, 10:24]}[kind]
+    lungs[where] = 1
+    air = np.full(lungs.shape, -1000, np.float32)
+    chest = Chest(air, lungs, SPACING, np.random.default_rng(0))
+    sick = with_disease(chest, [name] * 3)
+    assert np.isfinite(sick.hu).all() and set(np.unique(sick.still_lung)) <= {0, 1}
 
 
 def test_a_slice_keeps_its_size_and_its_source_array():

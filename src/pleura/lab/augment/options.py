@@ -10,7 +10,8 @@ class AugmentOptions:
     """Ranges (+-) and probabilities; 0 switches one off.
 
     Args:
-        enabled: False switches everything off; slices then lie on the very grid of inference.
+        enabled: False switches everything off; slices then lie on the very grid of inference, and
+            no disease can be painted.
         zoom: log2 range of the field of view.
         rotation_deg: in-plane rotation.
         shift: of the frame's size.

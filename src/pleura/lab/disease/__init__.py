@@ -36,11 +36,11 @@ __all__ = [
 DISEASES: Mapping[str, Callable[[Chest], None]] = {
     "consolidation": consolidation,
     "ground_glass": ground_glass,
-    "effusion": effusion,
     "collapse": collapse,
     "mass": mass,
     "cavity": cavity,
     "honeycombing": honeycombing,
+    "effusion": effusion,
     "pneumothorax": pneumothorax,
 }
 _MARGIN_MM = 30.0
@@ -97,7 +97,7 @@ def drawn_diseases(options: DiseaseOptions, rng: np.random.Generator) -> tuple[s
         return ()
     wanted = min(int(rng.choice(_COUNTS, p=_COUNT_ODDS)), sum(o > 0 for o in odds.values()))
     chosen = rng.choice(list(odds), wanted, replace=False, p=[o / total for o in odds.values()])
-    # Fluid and air come last: they compress lung that is already sick.
+    # Fluid and air of the pleural space come last: nothing is painted over them.
     return tuple(sorted((str(name) for name in chosen), key=list(DISEASES).index))
 
 

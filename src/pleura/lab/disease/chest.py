@@ -25,7 +25,7 @@ class Chest:
         lungs: occupancy of both lungs, 0 to 1.
         spacing_mm: (z, y, x).
         rng: where every choice comes from.
-        donors: lesions of other scans.
+        donors: lesions of training scans.
         donor_share: how often a dense lesion takes a donor's texture.
     """
 
@@ -80,11 +80,16 @@ class Chest:
         """Distance from the pleura, in mm, in plane; 0 outside of the lung."""
         out = np.zeros(self.hu.shape, np.float32)
         for z in np.flatnonzero(lung.any(axis=(1, 2))):
-            out[z] = edt.edt(lung[z], anisotropy=tuple(self.spacing_mm[1:]))
+            # Without anything but lung in a slice its frame is the pleura, else all is infinite.
+            full = bool(lung[z].all())
+            out[z] = edt.edt(lung[z], anisotropy=tuple(self.spacing_mm[1:]), black_border=full)
         return out
 
     def midwards(self, lung: Region) -> Field:
-        """0 at the ribs to 1 at the lung's side that is nearest to the other one."""
+        """0 at the ribs to 1 at the lung's side that is nearest to the other one.
+
+        A lung that is alone in its slice has the 1 in its middle.
+        """
         every = np.flatnonzero((self.lungs >= 0.5).any(axis=(0, 1)))
         middle = (every[0] + every[-1]) / 2
         x = np.abs(np.arange(self.hu.shape[2], dtype=np.float32) - middle)
@@ -128,9 +133,13 @@ class Chest:
         place[edge & (~denser if dark else denser)] = 0
         self.hu += place * (hu - self.hu)
 
-    def take_away(self, region: Field) -> None:
-        """What is no lung any more: fluid or air round it."""
-        self.still_lung *= 1 - region
+    def take_away(self, region: Region) -> None:
+        """What is no lung any more: fluid or air round it.
+
+        Partial volumes between it and the wall go with it, else a thin line of lung would stay.
+        """
+        rim = ndimage.binary_dilation(region, np.ones((1, 3, 3), bool)) & (self.lungs < 0.5)
+        self.still_lung[region | rim] = 0
 
     def soft(self, region: Field, sigma_mm: float) -> Field:
         return blurred(region, sigma_mm, self.spacing_mm)

@@ -27,7 +27,7 @@ def effusion(chest: Chest) -> None:
         # Blood and pus are as dense as muscle, plain fluid as water.
         density = level - rng.uniform(5, 55) + 0.8 * chest.texture()
         chest.fill(chest.soft(fluid, 0.7), density.astype(np.float32), lung)
-        chest.take_away(fluid * lung)
+        chest.take_away((fluid > 0) & lung)
 
 
 def pneumothorax(chest: Chest) -> None:
@@ -42,4 +42,4 @@ def pneumothorax(chest: Chest) -> None:
         inner = chest.soft(air, 1.0)
         line = np.clip(1 - np.abs(inner - 0.5) * 4, 0, 1) * (depth > 2) * rng.uniform(0.1, 0.6)
         chest.fill(line.astype(np.float32), np.zeros_like(chest.hu), lung)
-        chest.take_away(air * lung)
+        chest.take_away((air > 0) & lung)

@@ -23,7 +23,7 @@ class ScanRow:
         reference_edge_hu, found_edge_hu: where the edges lie; see `edge_level.edge_hu`.
         model: name, version and the first digits of the weights' checksum.
         engine: and its precision.
-        worst_slice: the one with most error, counted from the feet; -1 where there is no error.
+        worst_slice: the one with most error, counted from the feet; -1 where there is no lung.
         worst_slice_cm2: its error.
         picture: file of that slice's picture, where one was made.
     """

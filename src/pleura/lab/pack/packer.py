@@ -14,6 +14,7 @@ from pleura.lab.pack.reduce import STEPS_HU, Reduction, noise_hu, reduced
 from pleura.lab.pack.report import PackedSource, PackReport
 from pleura.lab.store import SCHEMA_VERSION, SHORTEST_LONG_SIDE, Scan, Store
 from pleura.labels import CHANNELS
+from pleura.write import check_place
 from pleura.write.atomic import write_bytes
 
 ROLES = ("train", "validation", "test")
@@ -81,14 +82,13 @@ def pack_store(
         tracker: goes through the scans once for every rung of `ladder`, to show progress.
 
     Raises:
-        UsageError: no store, no scan of the roles, a folder in the file's place, or a store that
-            stays too large.
+        UsageError: no store, no scan of the roles, a place where no file can or should be (the
+            store itself, too), or a store that stays too large.
         OutputError: the file can't be written.
     """
     options = options or PackOptions()
-    if file.is_dir():
-        raise UsageError(f"{file} is a folder; name a file for the packed store.")
     store = Store(path)
+    check_place(file, path)
     scans = [scan for scan in store.scans if scan.role in options.roles]
     if not scans:
         raise UsageError(f"{path} has no scan with the role {' or '.join(options.roles)}.")

@@ -9,6 +9,7 @@ from typing import Any
 from pleura.findings import count_of
 from pleura.lab.pack.codec import OCCUPANCY_STEPS
 from pleura.lab.pack.reduce import Reduction
+from pleura.record import SCHEMA_VERSION
 
 _HEADINGS = (
     "source", "scans", "left out", "slices", "of", "coarser scans", "noise (HU)",
@@ -53,7 +54,8 @@ class PackReport:
     sources: tuple[PackedSource, ...]
 
     def record(self) -> dict[str, Any]:
-        return asdict(self)
+        """The JSON object."""
+        return {"schema_version": SCHEMA_VERSION, **asdict(self)}
 
     def summary(self) -> str:
         """What was done in a sentence a line, then a table of the sources in Markdown."""

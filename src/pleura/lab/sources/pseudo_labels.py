@@ -14,8 +14,9 @@ from pleura.lab.sources import two_folders
 from pleura.lab.sources.layout import Found, Layout, LeftOut, Search, without_options
 
 _ABOUT_PATIENTS = (
-    "Pseudo-labelled scans only train, and each counts as a patient of its own; where one is of a "
-    "patient who validates or tests in another source, say so by --patients."
+    "Pseudo-labelled scans only train (folds deal them like all others, so keep them out of a "
+    "cross-validation), and each counts as a patient of its own; where one is of a patient who "
+    "validates or tests in another source, say so by --patients."
 )
 
 
