@@ -75,6 +75,15 @@ def test_a_model_that_sees_something_else_is_not_believed(phantom):
     lungs = joined(phantom.labels == 1, phantom.labels == 2)
     drawn = model.draw(lungs, Volume(phantom.hu, phantom.geometry))
     assert drawn.right is None and drawn.left is None and drawn.agreement < 0.5
+    assert drawn.why_not == "the model sees other lungs"
+
+
+def test_sides_that_come_out_swapped_are_not_believed(phantom, model, monkeypatch):
+    monkeypatch.setattr("pleura.lab.sides_by_model.sides_look_swapped", lambda *_: True)
+    lungs = joined(phantom.labels == 1, phantom.labels == 2)
+    drawn = model.draw(lungs, Volume(phantom.hu, phantom.geometry))
+    assert drawn.right is None and drawn.agreement > 0.97
+    assert drawn.why_not == "the model's sides come out swapped"
 
 
 def test_prepare_draws_sides_when_asked(phantom, tmp_path):
