@@ -17,8 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.accuracy import Case, arguments_of, cases, segmenter_of
+from benchmarks.pages import set_and_print
 from benchmarks.robustness import model_of
-from pleura import PleuraError, Segmenter
+from pleura import Segmenter
 from pleura.lab.error_map.comparison import Comparison
 from pleura.lab.error_map.edge_level import edge_hu
 from pleura.lab.error_map.pictures import Candidate, attribution, chosen, png, worst_slice
@@ -33,7 +34,7 @@ from pleura.lab.error_map.rows import (
 from pleura.lab.error_map.tables import SLICES, VOLUMES, tables
 from pleura.lab.error_map.tally import Owner, region_rows
 from pleura.lab.evaluate import EvaluateOptions, evaluate
-from pleura.lab.pages import set_page
+from pleura.lab.pages import Blocks
 from pleura.lab.prepare import load_pair
 from pleura.lab.split import ROLES
 from pleura.write.atomic import make_folder, write_bytes
@@ -125,21 +126,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--report", action="store_true", help="only the tables of known rows")
     options = parser.parse_args(arguments)
     page: Path = options.out.with_suffix(".md")
-    try:
+
+    def made() -> Blocks:
         if not options.report:
             make_folder(options.out)
             for scans, regions in compute(options):
                 write_scans(scans, options.out / SCANS)
                 write_regions(regions, options.out / REGIONS)
         rows = read_scans(options.out / SCANS), read_regions(options.out / REGIONS)
-        blocks = tables(*rows, options.out.name)
-        set_page(page, "error-map", blocks)
-    except PleuraError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return error.exit
-    for name, lines in blocks.items():
-        print(f"\n## {name}\n", *lines, sep="\n")
-    return 0
+        return tables(*rows, options.out.name)
+
+    return set_and_print(page, "error-map", made)
 
 
 if __name__ == "__main__":

@@ -20,13 +20,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.accuracy import Case, cases
+from benchmarks.pages import set_and_print
 from pleura import PleuraError, Segmenter
 from pleura.findings import Finding, verdict_of
 from pleura.lab.corrupt import CORRUPTIONS, Scene
 from pleura.lab.finding_codes import codes_of
 from pleura.lab.metrics import overlap
 from pleura.lab.miswritten import MISWRITTEN
-from pleura.lab.pages import set_page
+from pleura.lab.pages import Blocks
 from pleura.lab.prepare import load_pair
 from pleura.lab.verdicts.rows import REFUSED, Row, read_verdicts, write_verdicts
 from pleura.lab.verdicts.scans import Scan, canonical, crop, thinned
@@ -136,19 +137,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--report", action="store_true", help="only the tables of known rows")
     options = parser.parse_args(arguments)
     file, page = options.out / ROWS, options.out.with_suffix(".md")
-    try:
+
+    def made() -> Blocks:
         if not options.report:
             make_folder(options.out)
             for rows in compute(options):
                 write_verdicts(rows, file)
-        blocks = tables(read_verdicts(file))
-        set_page(page, "verdict", blocks)
-    except PleuraError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return error.exit
-    for name, lines in blocks.items():
-        print(f"\n## {name}\n", *lines, sep="\n")
-    return 0
+        return tables(read_verdicts(file))
+
+    return set_and_print(page, "verdict", made)
 
 
 if __name__ == "__main__":

@@ -11,16 +11,10 @@ import torch
 from pleura.errors import UsageError
 from pleura.lab.augment import AugmentOptions
 from pleura.lab.config import TrainConfig
-from pleura.lab.dataset import (
-    SamplingOptions,
-    TrainingSlices,
-    WholeScan,
-    grid_of,
-    known_channels,
-    scaled,
-)
+from pleura.lab.dataset import SamplingOptions, TrainingSlices, scaled
 from pleura.lab.store import Store, StoreGrid
 from pleura.lab.store_writer import StoreWriter
+from pleura.lab.whole_scan import WholeScan, grid_of, known_channels
 from pleura.labels import CHANNELS
 from pleura.model_spec import Preprocessing
 from pleura.preprocess import normalise, prepare

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from pleura.lab.config import NetworkOptions, TrainConfig
-from pleura.lab.dataset import WholeScan, grid_of
 from pleura.lab.network import ResUNet
 from pleura.lab.store import Scan, Store
 from pleura.lab.validate import lung_probability, validate
+from pleura.lab.whole_scan import WholeScan, grid_of
 from pleura.labels import CHANNEL_SETS
 from pleura.model_spec import Preprocessing
 from tests.lab.small_store import one_scan_store, training_store

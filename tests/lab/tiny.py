@@ -18,11 +18,12 @@ from pleura.lab import network as network_module
 from pleura.lab.augment import AugmentOptions
 from pleura.lab.checkpoint import read_state
 from pleura.lab.config import OptimizerOptions, TrainConfig
-from pleura.lab.dataset import SamplingOptions, TrainingSlices, WholeScan
+from pleura.lab.dataset import SamplingOptions, TrainingSlices
 from pleura.lab.disease import DiseaseOptions
 from pleura.lab.network import ResUNet
 from pleura.lab.run_folder import read_metrics
 from pleura.lab.store import Store
+from pleura.lab.whole_scan import WholeScan
 from pleura.model_spec import Preprocessing
 
 STEPS, EPOCH = 6, 3

@@ -1,4 +1,4 @@
-"""Batches from a store: `draw(step)` for training, `WholeScan` for validation.
+"""Training batches from a store: `draw(step)`; `whole_scan.py` has what validation sees.
 
 A training batch depends on (seed, step) alone, so a resumed run sees what an unbroken one sees.
 """
@@ -29,9 +29,9 @@ from pleura.lab.augment import (
 )
 from pleura.lab.disease import DiseaseOptions, Donor, Field, diseased_slice, lesions_of
 from pleura.lab.store import Scan, Store
-from pleura.labels import CHANNELS
+from pleura.lab.whole_scan import grid_of, known_channels
 from pleura.model_spec import Preprocessing
-from pleura.preprocess import NetworkGrid, normalise
+from pleura.preprocess import normalise
 from pleura.volume import AIR_HU
 
 _SUPERSAMPLE = 2  # sample twice as finely and average, so that training sees area averages too
@@ -281,12 +281,6 @@ def _sampling_grid(
     return grid if moved is None else grid + moved * (half * 2 / extent)
 
 
-def grid_of(scan: Scan, rules: Preprocessing) -> NetworkGrid:
-    """The grid that inference would lay over the scan, from the store's pixels."""
-    shape, spacing = (scan.shape[1], scan.shape[2]), scan.spacing_mm[1:]
-    return NetworkGrid.fit(scan.box(rules.crop), shape, spacing, rules.long_side, rules.multiple)
-
-
 def centred(planes: Tensor, canvas: tuple[int, int], filling: float) -> Tensor:
     """(c, h, w) in the middle of a canvas that is as large or larger, the rest is `filling`."""
     c, h, w = planes.shape
@@ -296,32 +290,6 @@ def centred(planes: Tensor, canvas: tuple[int, int], filling: float) -> Tensor:
     return out
 
 
-def known_channels(scan: Scan) -> Tensor:
-    """(c,) booleans: which channels the scan's labels name."""
-    return torch.tensor([name in scan.channels for name in CHANNELS])
-
-
 def scaled(images: Tensor, rules: Preprocessing) -> Tensor:
     """HU tensors to the network's input, as `preprocess.normalise` does for arrays."""
     return rules.scaled(images.clamp(*rules.window_hu))
-
-
-@dataclass(frozen=True, eq=False)
-class WholeScan:
-    """A scan as inference would see it (box, network grid, area averages), for validation."""
-
-    store: Store
-    scan: Scan
-    rules: Preprocessing
-
-    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Network input (n <= size, 1, h, w) and targets (n, c, h, w), feet first.
-
-        One batch in memory at a time: as float32, a long scan takes gigabytes.
-        """
-        grid = grid_of(self.scan, self.rules)
-        for start in range(0, self.scan.shape[0], size):
-            stop = min(start + size, self.scan.shape[0])
-            images = normalise(grid, self.store.images(self.scan, start, stop), self.rules)
-            targets = grid.forward(self.store.targets(self.scan, start, stop)) / np.float32(255)
-            yield torch.from_numpy(images[:, None]), torch.from_numpy(targets)

@@ -13,12 +13,12 @@ import torch
 from pleura.errors import UsageError
 from pleura.lab import run_folder
 from pleura.lab.cross_validation import fold_runs
-from pleura.lab.dataset import WholeScan, grid_of
 from pleura.lab.folds import training_and_validation
 from pleura.lab.label_check import Disagreement, compare
 from pleura.lab.store import Scan, Store
 from pleura.lab.trained import Member, load_run
 from pleura.lab.validate import autocast, lung_probability
+from pleura.lab.whole_scan import WholeScan, grid_of
 
 BoolArray = npt.NDArray[np.bool_]
 _BATCH = 16

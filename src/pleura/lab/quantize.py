@@ -21,8 +21,8 @@ from pleura.errors import ModelError, UsageError
 from pleura.infer.model_folder import open_model, sha256_of
 from pleura.infer.onnxruntime_engine import OnnxRuntimeEngine
 from pleura.infer.quiet_imports import import_onnxruntime
-from pleura.lab.dataset import grid_of
 from pleura.lab.store import Scan, Store
+from pleura.lab.whole_scan import grid_of
 from pleura.model_spec import ModelSpec, Preprocessing
 from pleura.preprocess import normalise
 from pleura.resample import FloatArray

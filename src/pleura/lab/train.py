@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from pleura.errors import UsageError
 from pleura.lab import checkpoint, run_folder
 from pleura.lab.config import TrainConfig
-from pleura.lab.dataset import TrainingSlices, WholeScan
+from pleura.lab.dataset import TrainingSlices
 from pleura.lab.distributed import Group, group
 from pleura.lab.folds import training_and_validation
 from pleura.lab.losses import loss_by_name, planes_of
@@ -39,6 +39,7 @@ from pleura.lab.optimizer import (
 from pleura.lab.store import Scan, Store
 from pleura.lab.trained import Teacher, check_start, network_of, start_from_run
 from pleura.lab.validate import Validation, autocast, validate
+from pleura.lab.whole_scan import WholeScan
 
 State = dict[str, Any]
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from pleura.lab.config import TrainConfig
-from pleura.lab.dataset import WholeScan, known_channels
 from pleura.lab.losses import loss_by_name, planes_of
+from pleura.lab.whole_scan import WholeScan, known_channels
 
 _BATCH = 16
 

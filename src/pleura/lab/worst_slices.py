@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pleura.lab.dataset import grid_of
 from pleura.lab.held_out import HeldOut, Predicted
 from pleura.lab.label_check import Disagreement
 from pleura.lab.label_pictures import slice_png
+from pleura.lab.whole_scan import grid_of
 from pleura.volume import AIR_HU
 
 
