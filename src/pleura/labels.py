@@ -26,6 +26,10 @@ AIRWAY_LABELS: Mapping[int, str] = MappingProxyType(
     {**PLEURA_LABELS, AIRWAYS: "trachea and main bronchi"}
 )
 MERGED_LABELS: Mapping[int, str] = MappingProxyType({MERGED: "lungs"})
+# Red, green, blue of pictures, surfaces and DICOM objects alike.
+COLOURS: Mapping[int, tuple[int, int, int]] = MappingProxyType(
+    {RIGHT: (66, 165, 245), LEFT: (255, 152, 0), AIRWAYS: (102, 187, 106)}
+)
 
 _MOST_SHOWN = 6
 # The network's output channels, in this order; a left-right mirror swaps the first two.

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pleura.errors import PleuraError, UsageError
 from pleura.quality import Quality
 from pleura.record import peak_memory_mb
 from pleura.volume import Mask, ProbabilityMap, Volume
-from pleura.write import check_output, write_mask
+from pleura.write import MASK_SUFFIXES, check_output, write_mask, write_output
+
+if TYPE_CHECKING:
+    from pleura.write.dicom.common import Origin
 
 Source = Any  # a path, numpy array, SimpleITK or nibabel image, or Volume
 T = TypeVar("T")
@@ -73,22 +76,34 @@ class Result:
             raise self.error
         return self._record
 
-    def save(self, path: str | Path) -> None:
-        """Write the mask by suffix (.nii.gz, .nii, .nrrd, .mha, .mhd), atomically.
+    def save(self, path: str | Path, *, deidentify: bool = False) -> None:
+        """Write the mask by suffix, atomically.
+
+        Args:
+            path: .nii.gz, .nii, .nrrd, .mha or .mhd: an image; .dcm a DICOM SEG, .rtstruct.dcm an
+                RTSTRUCT; .stl, .obj, .glb a surface in LPS mm.
+            deidentify: leave patients' data out of DICOM objects (PS3.15 E.1); others hold none.
 
         Raises:
-            UsageError: unknown suffix or folder, or the path is the scan itself.
+            UsageError: unknown suffix or folder, or the path is the scan itself; a DICOM object of
+                a scan that is none; a surface of an empty mask.
+            UnreadableError: the scan's DICOM headers are gone or changed.
             OutputError: disk full or no permission; nothing is left behind.
         """
-        self._write(self.mask, path)
+        check_output(Path(path), self.volume.source, MASK_SUFFIXES)
+        write_output(self.mask, self.volume, Path(path), self.origin(deidentify))
 
     def save_probabilities(self, path: str | Path) -> None:
-        """Write the probabilities as `save` does the mask; raises UsageError without them, too."""
-        self._write(self.probabilities, path)
-
-    def _write(self, image: Mask | ProbabilityMap, path: str | Path) -> None:
+        """Write the probabilities as an image; raises UsageError without them, too."""
         check_output(Path(path), self.volume.source)
-        write_mask(image, Path(path))
+        write_mask(self.probabilities, Path(path))
+
+    def origin(self, deidentify: bool = False) -> Origin:
+        """Who made the mask, for DICOM objects."""
+        from pleura.write.dicom.common import Origin
+
+        model = self.record["model"]
+        return Origin(model["name"], model["version"], model["sha256"], deidentify)
 
     def _present(self, value: T | None) -> T:
         if self.error is not None or value is None:

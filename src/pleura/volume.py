@@ -143,6 +143,8 @@ class Volume:
         findings: what the reader noticed.
         header: the NIfTI header, when there is one, so that a mask can repeat it bit for bit.
         series: the DICOM series found beside this one, for `pleura info`.
+        instances: of a DICOM scan, for each slice the file within `source` ("" where that is the
+            file) and the frame in it from 0 on, so that DICOM objects can refer to them.
     """
 
     array: HUArray
@@ -152,6 +154,7 @@ class Volume:
     findings: tuple[Finding, ...] = ()
     header: Any = None
     series: tuple[Mapping[str, object], ...] = ()
+    instances: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         if self.array.shape != self.geometry.shape_zyx:

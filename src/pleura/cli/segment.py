@@ -36,6 +36,8 @@ def segment(
     picture: Path | None = None,
     probabilities: Path | None = None,
     measure: Path | None = None,
+    sr: Path | None = None,
+    deidentify: bool = False,
     airways: bool = False,
     merge: bool = False,
     json: bool = False,
@@ -51,7 +53,9 @@ def segment(
         DICOM folder, DICOM file, zip of DICOM, .nii(.gz), .nrrd, .nhdr, .mha, .mhd, or a
         single-slice .tif.
     output
-        Mask to write: .nii.gz, .nii, .nrrd, .mha or .mhd. Default: <scan>_lungs.nii.gz here.
+        Mask to write: .nii.gz, .nii, .nrrd, .mha or .mhd; of a DICOM series also .dcm (DICOM SEG)
+        or .rtstruct.dcm (RTSTRUCT); a surface in patient millimetres: .stl, .obj or .glb.
+        Default: <scan>_lungs.nii.gz here.
     series
         DICOM series to use, by UID or number. Default: the best axial chest series.
     threads
@@ -71,6 +75,11 @@ def segment(
         .mha or .mhd: uncalibrated, before clean-up and edges, so the mask isn't just its threshold.
     measure
         Also write volumes and densities: .csv or .json; as `pleura measure`.
+    sr
+        Also write volumes and densities as a DICOM structured report, which refers to the DICOM SEG
+        (-o FILE.dcm).
+    deidentify
+        Leave the patient's data out of DICOM outputs, and replace UIDs (DICOM PS3.15 E.1).
     airways
         Also label trachea and main bronchi (3).
     merge
@@ -86,7 +95,7 @@ def segment(
 
     scan = existing(scan)
     output = output or Path(f"{base_name(scan)}_lungs.nii.gz")
-    outputs = Outputs(output, picture, probabilities, measure)
+    outputs = Outputs(output, picture, probabilities, measure, sr, deidentify)
     check(outputs, scan)
     segmenter = Segmenter(model, threads=threads, engine=engine, precision=precision, device=device)
     options = SegmentOptions(
@@ -100,7 +109,7 @@ def segment(
     if json:
         print_json(result.record)
     else:
-        print(summary(result.record, picture, measure))
+        print(summary(result.record, outputs))
     failed = result.quality.verdict == "fail"
     return EXIT_STRICT if strict and failed else EXIT_OK
 
@@ -113,16 +122,36 @@ class Outputs:
     picture: Path | None = None
     probabilities: Path | None = None
     measures: Path | None = None
+    sr: Path | None = None
+    deidentify: bool = False
+
+    def files(self) -> tuple[Path | None, ...]:
+        return self.mask, self.picture, self.probabilities, self.measures, self.sr
 
 
 def check(outputs: Outputs, scan: Path) -> None:
     """Refuse outputs before any work is done; raises as `check_output` and `check_distinct`."""
-    from pleura.write import check_distinct, check_output, check_place
+    from pleura.write import (
+        DICOM_SUFFIX,
+        MASK_SUFFIXES,
+        RTSTRUCT_SUFFIX,
+        check_distinct,
+        check_output,
+        check_place,
+    )
 
-    images = [path for path in (outputs.mask, outputs.probabilities) if path is not None]
-    for path in images:
-        check_output(path, scan)
-    check_distinct(images)
+    check_output(outputs.mask, scan, MASK_SUFFIXES)
+    if outputs.probabilities is not None:
+        check_output(outputs.probabilities, scan)
+    if outputs.sr is not None:
+        check_output(outputs.sr, scan, (DICOM_SUFFIX,))
+        name = outputs.mask.name.lower()
+        if not name.endswith(DICOM_SUFFIX) or name.endswith(RTSTRUCT_SUFFIX):
+            raise UsageError(
+                f"{outputs.sr} would refer to a DICOM SEG, and {outputs.mask} is none; name one by "
+                "-o FILE.dcm."
+            )
+    check_distinct(path for path in outputs.files() if path is not None)
     if outputs.picture is not None:
         if outputs.picture.suffix.lower() != ".png":
             raise UsageError(f"{outputs.picture} must end with .png.")
@@ -135,7 +164,7 @@ def check(outputs: Outputs, scan: Path) -> None:
 
 def write(result: Result, outputs: Outputs) -> None:
     """All files or, after an error, none."""
-    from pleura.write import write_mask
+    from pleura.write import DICOM_SUFFIX, write_mask, write_output
     from pleura.write.atomic import staging
     from pleura.write.signals import signals_held
 
@@ -155,8 +184,17 @@ def write(result: Result, outputs: Outputs) -> None:
             folder = staged.enter_context(staging(outputs.measures))
             found = measure(result.volume, result.mask)
             write_table(found.record, found.to_csv(), folder / outputs.measures.name)
+        objects, origin = None, result.origin(outputs.deidentify)
+        if outputs.mask.name.lower().endswith(DICOM_SUFFIX):
+            from pleura.write.dicom.objects import DicomObjects
+
+            objects = DicomObjects(result.mask, result.volume, origin)
+            if outputs.sr is not None:
+                folder = staged.enter_context(staging(outputs.sr))
+                objects.write_sr(folder / outputs.sr.name, result.quality.verdict)
         folder = staged.enter_context(staging(outputs.mask))
-        write_mask(result.mask, folder / outputs.mask.name)
+        place = folder / outputs.mask.name
+        write_output(result.mask, result.volume, place, origin, objects)
         with signals_held():  # all are on the disk, and get their names at once
             staged.close()
 
@@ -173,18 +211,17 @@ def base_name(scan: Path) -> str:
     return scan.name
 
 
-def summary(record: Mapping[str, Any], picture: Path | None, measures: Path | None = None) -> str:
+def summary(record: Mapping[str, Any], outputs: Outputs) -> str:
     """The result in a few lines for people."""
     volumes, timings = record["volumes_ml"], record["timings_s"]
     lines = [f"{name.capitalize():<8} {ml:9.1f} ml" for name, ml in volumes.items()]
     lines += verdict_lines(record["quality"])
     lines.append(f"Mask     {record['output']}")
-    if picture is not None:
-        lines.append(f"Picture  {picture}")
-    if measures is not None:
-        lines.append(f"Measures {measures}")
-    if record["probabilities"] is not None:
-        lines.append(f"Probabilities {record['probabilities']}")
+    named = {
+        "Picture": outputs.picture, "Measures": outputs.measures, "Report": outputs.sr,
+        "Probabilities": outputs.probabilities,
+    }  # fmt: skip
+    lines += [f"{name:<8} {path}" for name, path in named.items() if path is not None]
     lines.append(f"Time     {timings['total']:.1f} s")
     return "\n".join(map(printable, lines))
 

@@ -70,4 +70,8 @@ def read_dicom(
             *pixel_findings,
         ),
         series=tuple(s.summary() for s in ranked),
+        instances=tuple(
+            (str(s.image.path.relative_to(path)) if s.image.path != path else "", s.frame)
+            for s in chosen.stack.slices
+        ),
     )

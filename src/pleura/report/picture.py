@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pleura.labels import AIRWAYS, LEFT, RIGHT
+from pleura.labels import COLOURS, LEFT, RIGHT
 from pleura.preprocess import Orientation
 from pleura.volume import LabelArray, Mask, Volume
 from pleura.write.atomic import write_bytes
 
 LUNG_WINDOW_HU = (-1350.0, 150.0)  # level -600, width 1500
-COLOURS = {RIGHT: (66, 165, 245), LEFT: (255, 152, 0), AIRWAYS: (102, 187, 106)}
 _TINT = 0.22
 _HEIGHT = 420
 _GAP = 8

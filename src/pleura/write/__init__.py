@@ -1,4 +1,10 @@
-"""Writing a mask or probabilities: by suffix, and atomically (all of a file or none of it)."""
+"""Writing a mask or probabilities: by suffix, and atomically (all of a file or none of it).
+
+images.py      NIfTI, NRRD, MetaImage
+surfaces.py    STL, OBJ, GLB; meshes.py makes them
+dicom/         SEG, RTSTRUCT, SR, which refer to the scan's own images
+atomic.py, leftovers.py, signals.py   nothing is left half-written
+"""
 
 from __future__ import annotations
 
@@ -6,26 +12,45 @@ import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pleura.errors import OutputError, UsageError
 from pleura.read.itk_path import is_utf8
-from pleura.volume import Mask, ProbabilityMap
+from pleura.volume import Mask, ProbabilityMap, Volume
 from pleura.write.images import DATA_SUFFIX, ITK_SUFFIXES, write_itk, write_nifti
 
+if TYPE_CHECKING:
+    from pleura.write.dicom.common import Origin
+    from pleura.write.dicom.objects import DicomObjects
+
 SUFFIXES = (".nii.gz", ".nii", *ITK_SUFFIXES)
+SURFACE_SUFFIXES = (".stl", ".obj", ".glb")
+RTSTRUCT_SUFFIX, DICOM_SUFFIX = ".rtstruct.dcm", ".dcm"
+MASK_SUFFIXES = (*SUFFIXES, DICOM_SUFFIX, RTSTRUCT_SUFFIX, *SURFACE_SUFFIXES)
 
 
-def check_output(path: Path, source: Path | None) -> None:
+def check_output(path: Path, source: Path | None, suffixes: tuple[str, ...] = SUFFIXES) -> None:
     """Refuse an output before any work is done.
 
+    Args:
+        path: the output.
+        source: the scan; None for one in memory.
+        suffixes: MASK_SUFFIXES for a mask that was made from a scan.
+
     Raises:
-        UsageError: unknown suffix, missing folder, the input itself or a place inside its folder.
+        UsageError: unknown suffix, missing folder, the input itself or a place inside its folder;
+            a DICOM object from a scan that is none.
         OutputError: no permission to write there.
     """
-    if not path.name.lower().endswith(SUFFIXES):
+    name = path.name.lower()
+    if not name.endswith(suffixes):
         raise UsageError(
-            f"{path} has no suffix that an image can be written as; use {', '.join(SUFFIXES)}."
+            f"{path} has no suffix that an image can be written as; use {', '.join(suffixes)}."
         )
+    if name.endswith(DICOM_SUFFIX):
+        from pleura.write.dicom.sources import check_has_sources
+
+        check_has_sources(source)
     if path.name.lower().endswith(ITK_SUFFIXES) and not is_utf8(path.absolute()):
         raise UsageError(f"{path} is no UTF-8, which only NIfTI can be written to; use .nii.gz.")
     check_place(path, source)
@@ -95,7 +120,7 @@ def check_distinct(paths: Iterable[Path]) -> None:
 
 
 def write_mask(mask: Mask | ProbabilityMap, path: Path) -> None:
-    """Write a mask, or probabilities, in the format of the suffix.
+    """Write a mask, or probabilities, as an image in the format of the suffix.
 
     Raises:
         UsageError: unknown suffix or folder.
@@ -107,3 +132,37 @@ def write_mask(mask: Mask | ProbabilityMap, path: Path) -> None:
         write_nifti(mask, path)
     else:
         write_itk(mask, path)
+
+
+def write_output(
+    mask: Mask, volume: Volume, path: Path, origin: Origin, objects: DicomObjects | None = None
+) -> None:
+    """Write a mask of a scan in any format that it can have, see `MASK_SUFFIXES`.
+
+    Args:
+        mask: on the grid of `volume`.
+        volume: the scan; DICOM objects refer to its images.
+        path: .dcm is a DICOM SEG, .rtstruct.dcm an RTSTRUCT.
+        origin: the network, which DICOM objects name.
+        objects: of this mask, when other DICOM files of it are written as well.
+
+    Raises:
+        UsageError: unknown suffix or folder; a DICOM object of a scan that is none; a surface of an
+            empty mask.
+        UnreadableError: the scan's DICOM headers are gone or changed.
+        OutputError, GeometryError: as `write_mask`.
+    """
+    name = path.name.lower()
+    if name.endswith(SURFACE_SUFFIXES):
+        from pleura.write.surfaces import write_surfaces
+
+        check_place(path, None)
+        write_surfaces(mask, path)
+    elif name.endswith(DICOM_SUFFIX):
+        from pleura.write.dicom.objects import DicomObjects
+
+        check_place(path, None)
+        made = objects or DicomObjects(mask, volume, origin)
+        (made.write_rtstruct if name.endswith(RTSTRUCT_SUFFIX) else made.write_seg)(path)
+    else:
+        write_mask(mask, path)
